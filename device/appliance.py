@@ -1,0 +1,190 @@
+"""The wiring: which room hands what to which, and who owns the threads.
+
+Three threads: capture (owned by `Camera`), processing (the caller of `run`), courier (owned by the
+sink). A frame is taken, its faces are compared if nothing forbids it, it is wiped. Whatever happens
+in between, the wiping happens (R13, R14).
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from device import __version__
+from device.alerts import AlertMaker, AlertSink
+from device.alerts.maker import Circumstances
+from device.audit import Ledger
+from device.capture import Camera, Frame
+from device.errors import MessageError
+from device.matching import Confirmed, Cooldown, Gallery
+from device.notebook import Notebook
+from device.policy.arming import Facts, reasons_not_to_compare
+from device.protocol.alert import Alert, ListVersion, ModelHash
+from device.protocol.status import State, StatusData
+from device.protocol.topics import Topics
+from device.recognition import Recogniser, limits_for, scale_of
+from device.settings import Settings
+from device.vision import Eye, Observation, Sighting
+
+log = logging.getLogger(__name__)
+
+_FRAME_WAIT_S = 0.2
+
+
+class Appliance:
+    """Runs until the source ends or `stop` is called."""
+
+    def __init__(  # noqa: PLR0913 - one argument per room
+        self,
+        settings: Settings,
+        eye: Eye,
+        gallery: Gallery,
+        camera: Camera,
+        sink: AlertSink,
+        *,
+        on_alert: Callable[[Alert], None] = lambda _: None,
+    ) -> None:
+        """on_alert: hears of each alert besides the sink."""
+        self._settings = settings
+        self._eye = eye
+        self._gallery = gallery
+        self._camera = camera
+        self._sink = sink
+        self._on_alert = on_alert
+        self._recogniser = Recogniser(eye, gallery, settings)
+        self._cooldown = Cooldown(settings.matching.cooldown_s)
+        self._maker = AlertMaker(self._circumstances(), time.time_ns)
+        self._notebook = Notebook(Path(settings.device.state_directory))
+        self._stopping = threading.Event()
+        self._processing_fault: str | None = None
+        self.ledger = Ledger()
+
+    def stop(self) -> None:
+        """Ask `run` to end; safe from a signal handler."""
+        self._stopping.set()
+
+    def run(self, on_ready: Callable[[], None] = lambda: None) -> int:
+        """Process frames until the end. Returns how many alerts could not be delivered.
+
+        on_ready: called once, after the first frame was processed.
+        """
+        self._notebook.note("start", watchlist=self._gallery.list_id)
+        self._sink.start()
+        self._camera.start()
+        self._report("starting", [])
+        ready = False
+        try:
+            while not self._stopping.is_set() and not self._camera.finished:
+                self._step()
+                if not ready and self.ledger.frames:
+                    ready = True
+                    on_ready()
+        finally:
+            undelivered = self._shut_down()
+        return undelivered
+
+    def _step(self) -> None:
+        """Take one frame, or notice that there is none, and say how things are."""
+        self._notebook.retry_if_due()
+        frame = self._camera.next(_FRAME_WAIT_S)
+        reasons = self._reasons()
+        if reasons:
+            # Nothing of a face, not even a box, stays while comparing is forbidden.
+            self._recogniser.forget()
+        if frame is not None:
+            self._process(frame, armed=not reasons)
+        self._report("not comparing" if reasons else "comparing", reasons)
+
+    def _process(self, frame: Frame, *, armed: bool) -> None:
+        """Process one frame and wipe it, whatever happens."""
+        observation: Observation | None = None
+        try:
+            if armed:
+                observation = self._recogniser.process(
+                    frame, lambda confirmed, face: self._raise_alert(frame, confirmed, face)
+                )
+                self._processing_fault = None
+        except Exception as error:  # noqa: BLE001 - a failed frame goes the way of a good one (R14)
+            self.ledger.faults += 1
+            self._processing_fault = f"A frame could not be processed ({type(error).__name__})."
+            log.error("frame not processed: %s: %s", type(error).__name__, error)  # noqa: TRY400
+        finally:
+            frame.release()
+        self.ledger.frames += 1
+        if observation is not None:
+            self.ledger.faces += observation.new_tracks
+            self.ledger.appearances += observation.faces
+            self.ledger.compared += observation.compared
+            self.ledger.destroyed += observation.faces
+
+    def _raise_alert(self, frame: Frame, confirmed: Confirmed, face: Sighting) -> None:
+        if not self._cooldown.ready(confirmed.reference_id, frame.seconds):
+            return
+        try:
+            crop: bytes | None = face.portrait()
+        except MessageError as error:
+            # An alert without its picture is worth more than no alert.
+            log.warning("%s", error)
+            crop = None
+        alert = self._maker.make(confirmed, frame.captured_at_ns, crop)
+        self.ledger.alerts += 1
+        self._notebook.note("alert", alert=alert.id, reference=alert.data.reference_id)
+        if not self._sink.submit(alert):
+            self._notebook.note("alert refused: too many wait", alert=alert.id)
+        self._on_alert(alert)
+
+    def _reasons(self) -> list[str]:
+        return reasons_not_to_compare(
+            Facts(
+                signed=False,
+                demonstration=self._settings.device.demonstration,
+                storage_fault=self._notebook.fault,
+                camera_fault=self._camera.fault,
+            )
+        )
+
+    def _report(self, state: State, reasons: list[str]) -> None:
+        if self._processing_fault is not None:
+            reasons = [*reasons, self._processing_fault]
+        status = StatusData(
+            link="offline" if state == "stopped" else "online",
+            state=state,
+            reasons=reasons,
+            demonstration=self._settings.device.demonstration,
+            software=__version__,
+            runtime=str(self._eye.runtime),
+            models=self._models(),
+            watchlist=self._list_version(),
+        )
+        self._sink.report(status)
+        self._notebook.show(
+            status, self._camera.fault or "frames arrive", self._sink.fault or "connected"
+        )
+
+    def _shut_down(self) -> int:
+        self._camera.stop()
+        self._recogniser.forget()
+        self._gallery.wipe()
+        undelivered = self._sink.stop()
+        self._report("stopped", [])
+        self._notebook.note("stop")
+        return undelivered
+
+    def _models(self) -> list[ModelHash]:
+        entries = (self._eye.detector_entry, self._eye.embedder_entry)
+        return [ModelHash(entry.role, entry.name, entry.sha256) for entry in entries]
+
+    def _list_version(self) -> ListVersion:
+        return ListVersion(self._gallery.list_id, self._gallery.version)
+
+    def _circumstances(self) -> Circumstances:
+        device = self._settings.device
+        return Circumstances(
+            source=Topics(device.site, device.id).source,
+            watchlist=self._list_version(),
+            models=self._models(),
+            threshold_id=limits_for(self._settings, self._eye.embedder_entry).threshold_id,
+            bands=scale_of(self._eye.embedder_entry).bands,
+            demonstration=device.demonstration,
+        )

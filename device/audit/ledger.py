@@ -1,0 +1,36 @@
+"""The ledger: how many faces were seen, and that every one of them was destroyed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Aggregate counts of one run. They stay on the device until the sealed record (R16).
+
+    frames: processed. faces: tracks, that is people passing, as well as the tracker can tell.
+    appearances: faces in frames. compared: shots that reached the embedder. destroyed: appearances
+    whose pixels, crops and templates are gone; counted when the frame's buffers were wiped, so that
+    it equals `appearances` or something is wrong. alerts: left the matching as alerts.
+    faults: frames whose processing failed; their faces are destroyed all the same (R14).
+    """
+
+    frames: int = 0
+    faces: int = 0
+    appearances: int = 0
+    compared: int = 0
+    destroyed: int = 0
+    alerts: int = 0
+    faults: int = 0
+
+    def lines(self) -> list[str]:
+        """Return the ledger for people."""
+        return [
+            f"frames processed   {self.frames:>8,}",
+            (
+                f"faces seen         {self.faces:>8,}   in {self.appearances:,} appearances, "
+                f"{self.compared:,} of them compared"
+            ),
+            f"faces destroyed    {self.destroyed:>8,}   of {self.appearances:,} appearances",
+            f"alerts             {self.alerts:>8,}",
+            f"faulty frames      {self.faults:>8,}",
+        ]

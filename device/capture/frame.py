@@ -1,0 +1,140 @@
+"""`Frame` and `Picture`: pixels that live for one frame and are then overwritten (R13).
+
+A frame shows the same instant twice: `lores`, small, for motion and detection, and `main`, full
+size, from which only the few faces worth comparing are cut. Neither can be pickled, copied or
+printed: what cannot be written down cannot leak.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from device.opencv import cv2
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class PixelFormat(StrEnum):
+    """How a `Picture` stores its pixels."""
+
+    BGR = "BGR"
+    """(height, width, 3) uint8, blue first: what picamera2 calls RGB888."""
+    I420 = "I420"
+    """(height * 3 / 2, stride) uint8: a plane of Y, then quarter-size U and V; what picamera2
+    calls YUV420. Rows may be padded to `stride` bytes."""
+
+
+class Ephemeral:
+    """Something that must not outlive its frame: no pickling, no copies, no content in `repr`."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        msg = f"{type(self).__name__} must not be stored (R13)."
+        raise TypeError(msg)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        self.__reduce__()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Picture(Ephemeral):
+    """A view of pixels that somebody else owns.
+
+    pixels: see `PixelFormat`. width, height: in pixels, both even for I420.
+    """
+
+    __slots__ = ("format", "height", "pixels", "width")
+
+    def __init__(self, pixels: Pixels, width: int, height: int, format: PixelFormat) -> None:  # noqa: A002 - the field's term
+        self.pixels = pixels
+        self.width = width
+        self.height = height
+        self.format = format
+
+    @classmethod
+    def of_bgr(cls, pixels: Pixels) -> "Picture":
+        """Wrap a (h, w, 3) uint8 BGR array without copying it."""
+        return cls(pixels, pixels.shape[1], pixels.shape[0], PixelFormat.BGR)
+
+    def luma(self, out: Pixels | None = None) -> Pixels:
+        """Return brightness, (h, w) uint8; for I420 a view of the Y plane, without a copy."""
+        if self.format is PixelFormat.I420:
+            return self.pixels[: self.height, : self.width]
+        return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_BGR2GRAY, dst=out), dtype=np.uint8)
+
+    def region_bgr(self, left: int, top: int, right: int, bottom: int) -> Pixels:
+        """Return the pixels of a region as (h, w, 3) uint8 BGR.
+
+        The region must lie inside the picture, with even corners. For BGR it is a view; for I420
+        only the region is converted: a whole frame costs forty times more (docs/vision.md).
+        """
+        if self.format is PixelFormat.BGR:
+            return self.pixels[top:bottom, left:right]
+        y, u, v = self._planes()
+        rows, columns = bottom - top, right - left
+        block = np.empty((rows * 3 // 2, columns), np.uint8)
+        block[:rows] = y[top:bottom, left:right]
+        chroma = (slice(top // 2, bottom // 2), slice(left // 2, right // 2))
+        quarter = rows * columns // 4
+        flat = block.reshape(-1)
+        flat[rows * columns : rows * columns + quarter] = u[chroma].reshape(-1)
+        flat[rows * columns + quarter :] = v[chroma].reshape(-1)
+        region = np.asarray(cv2.cvtColor(block, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)
+        block.fill(0)
+        return region
+
+    def _planes(self) -> tuple[Pixels, Pixels, Pixels]:
+        """Return the Y, U and V planes of an I420 picture as views, padding left out."""
+        stride = self.pixels.shape[1]
+        flat = self.pixels.reshape(-1)
+        luma_bytes, chroma_bytes = self.height * stride, self.height * stride // 4
+        shape = (self.height // 2, stride // 2)
+        y = flat[:luma_bytes].reshape(self.height, stride)[:, : self.width]
+        u = flat[luma_bytes : luma_bytes + chroma_bytes].reshape(shape)
+        v = flat[luma_bytes + chroma_bytes : luma_bytes + 2 * chroma_bytes].reshape(shape)
+        return y, u[:, : self.width // 2], v[:, : self.width // 2]
+
+
+class Frame(Ephemeral):
+    """One moment, seen twice. Call `release` when its processing ends, whatever happened.
+
+    number: counts frames of this source from 0; gaps are frames that were not taken in time.
+    captured_at_ns: wall clock, UTC, nanoseconds since 1970.
+    seconds: time on the source's own clock (a camera's sensor, a clip's position); for tracking.
+    """
+
+    __slots__ = ("_release", "captured_at_ns", "lores", "main", "number", "seconds")
+
+    def __init__(  # noqa: PLR0913 - a frame is these six facts
+        self,
+        number: int,
+        captured_at_ns: int,
+        seconds: float,
+        lores: Picture,
+        main: Picture,
+        *,
+        release: Callable[[], None],
+    ) -> None:
+        self.number = number
+        self.captured_at_ns = captured_at_ns
+        self.seconds = seconds
+        self.lores = lores
+        self.main = main
+        self._release: Callable[[], None] | None = release
+
+    def release(self) -> None:
+        """Wipe the pixels or give them back to the camera. Safe to call twice."""
+        release, self._release = self._release, None
+        if release is not None:
+            release()
+
+    @property
+    def released(self) -> bool:
+        """True once the pixels are gone."""
+        return self._release is None

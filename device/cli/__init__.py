@@ -1,0 +1,1 @@
+"""`passerby`: the command of the appliance. One module per sub-command."""

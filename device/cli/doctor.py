@@ -1,0 +1,199 @@
+"""`passerby doctor`: one line per part: ok, or what is wrong and what to do."""
+
+import argparse
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from device.alerts.connection import CONNECT_TIMEOUT_S, Connected, Connection
+from device.bundles import load_list
+from device.capture import source_for
+from device.configuration import DEFAULT_PATH, read_configuration
+from device.errors import BrokerError, ModelError, NotArmedError, PasserbyError, StorageError
+from device.matching import Gallery
+from device.opencv import cv2
+from device.policy import transport
+from device.policy.arming import unsigned_refusal
+from device.settings import ModelSettings, Settings, VisionSettings
+from device.vision import Catalogue, Eye, default_directory
+
+# No Passerby was built before this; a clock that says less has lost the time.
+_BUILT_NS = 1_793_491_200_000_000_000
+_FREE_BYTES = 200 * 1024 * 1024
+
+Check = Callable[[], str]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check everything that can be checked; 0 when all is well, 1 otherwise."""
+    path: Path | None = options.config
+    if path is None and DEFAULT_PATH.is_file():
+        path = DEFAULT_PATH
+    settings = read_configuration(path) if path is not None else None
+    faults = 0
+    for name, check in _checks(settings):
+        try:
+            line = f"ok    {name:<12} {check()}"
+        except PasserbyError as error:
+            faults += 1
+            line = f"FIX   {name:<12} {error}"
+        except Exception as error:  # noqa: BLE001 - one broken part must not hide the others
+            faults += 1
+            line = f"FIX   {name:<12} unexpected {type(error).__name__}: {error}"
+        print(line, flush=True)
+    if settings is None:
+        print("      no configuration: camera, watchlist and broker were not checked (--config).")
+    if faults:
+        print(f"{faults} to fix." if faults > 1 else "One thing to fix.")
+    return 1 if faults else 0
+
+
+def _checks(settings: Settings | None) -> Iterator[tuple[str, Check]]:
+    models = settings.models if settings else ModelSettings()
+    vision = settings.vision if settings else VisionSettings()
+    yield "numbers", _numpy
+    yield "models", lambda: _models(models)
+    yield "interpreter", lambda: _interpreter(models, vision)
+    yield "clock", _clock
+    state = Path(settings.device.state_directory) if settings else Path(tempfile.gettempdir())
+    yield "disk", lambda: _disk(state)
+    if settings is not None:
+        yield "watchlist", lambda: _watchlist(settings)
+        yield "camera", lambda: _camera(settings)
+        yield "broker", lambda: _broker(settings)
+
+
+def _numpy() -> str:
+    """NumPy and OpenCV of one ABI: an array must survive the way there and back."""
+    grey = cv2.cvtColor(np.full((4, 4, 3), 100, np.uint8), cv2.COLOR_BGR2GRAY)
+    if grey.shape != (4, 4) or int(grey[0, 0]) != 100:  # noqa: PLR2004 - the value put in
+        msg = "OpenCV and NumPy do not fit together: run `make venv` again."
+        raise ModelError(msg)
+    return f"NumPy {np.__version__}, OpenCV {cv2.__version__}"
+
+
+def _catalogue(models: ModelSettings) -> Catalogue:
+    return Catalogue.read(Path(models.directory) if models.directory else default_directory())
+
+
+def _models(models: ModelSettings) -> str:
+    catalogue = _catalogue(models)
+    entries = [
+        catalogue.entry(models.detector, "detector"),
+        catalogue.entry(models.embedder, "embedder"),
+    ]
+    for entry in entries:
+        catalogue.verified_path(entry)
+    return ", ".join(f"{entry.name} {entry.sha256[:12]}…" for entry in entries)
+
+
+def _interpreter(models: ModelSettings, vision: VisionSettings) -> str:
+    eye = Eye.open(_catalogue(models), models, vision)
+    return str(eye.runtime)
+
+
+def _clock() -> str:
+    if time.time_ns() < _BUILT_NS:
+        msg = "The clock is before this software was made: connect the network and wait for NTP."
+        raise NotArmedError(msg)
+    try:
+        answer = subprocess.run(
+            ["timedatectl", "show", "--property=NTPSynchronized", "--value"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        ).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        answer = ""
+    if answer == "no":
+        msg = "The clock is not synchronised: check the network, or `timedatectl set-ntp true`."
+        raise NotArmedError(msg)
+    return "synchronised" if answer == "yes" else "plausible; whether synchronised is not known"
+
+
+def _disk(directory: Path) -> str:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory) as probe:
+            probe.write(b"passerby")
+        free = shutil.disk_usage(directory).free
+    except OSError as error:
+        msg = (
+            f"{directory} cannot be written ({error.strerror}): correct device.state_directory or "
+            "its rights."
+        )
+        raise StorageError(msg) from error
+    if free < _FREE_BYTES:
+        msg = f"Only {free >> 20} MB are free in {directory}: free at least {_FREE_BYTES >> 20} MB."
+        raise StorageError(msg)
+    return f"{free >> 30} GB free in {directory}"
+
+
+def _watchlist(settings: Settings) -> str:
+    refusal = unsigned_refusal(signed=False, demonstration=settings.device.demonstration)
+    if refusal is not None:
+        raise NotArmedError(refusal)
+    watchlist = load_list(Path(settings.watchlist.path))
+    entry = _catalogue(settings.models).entry(settings.models.embedder, "embedder")
+    gallery = Gallery(watchlist, entry.sha256)
+    return f"{len(gallery)} references, version {gallery.version}, UNSIGNED (demonstration)"
+
+
+def _camera(settings: Settings) -> str:
+    source = source_for(settings.camera)
+    try:
+        source.open()
+        frame = source.read(3.0)
+        if frame is None:
+            msg = f"{source.name} has no frame."
+            raise NotArmedError(msg)
+        brightness = float(frame.lores.luma().mean())
+        size = f"{frame.main.width}×{frame.main.height}"
+        frame.release()
+    finally:
+        source.close()
+    dark = "; very dark: lens cap, or no light?" if brightness < 10 else ""  # noqa: PLR2004
+    return f"{source.name}: {size}, brightness {brightness:.0f} of 255{dark}"
+
+
+def _broker(settings: Settings) -> str:
+    refusal = transport.refusal(settings.broker)
+    if refusal is not None:
+        raise BrokerError(refusal)
+    version = "3.1.1" if settings.broker.protocol == "3.1.1" else "5"
+    answer = _ask_broker(settings, version)
+    if answer is not None and answer.unsupported_version and settings.broker.protocol == "auto":
+        version = "3.1.1"
+        answer = _ask_broker(settings, version)
+    place = f"{settings.broker.host}:{settings.broker.port}"
+    if answer is None:
+        msg = f"The broker {place} takes the connection but does not answer: is it MQTT there?"
+        raise BrokerError(msg)
+    if not answer.accepted:
+        msg = f"The broker {place} refuses this device: {answer.reason}."
+        raise BrokerError(msg)
+    return f"{place}, MQTT {version}{', TLS' if settings.broker.tls else ', no TLS (this device)'}"
+
+
+def _ask_broker(settings: Settings, version: str) -> Connected | None:
+    events: SimpleQueue[Any] = SimpleQueue()
+    # An identity of its own, so that a running appliance is not thrown out; no will.
+    connection = Connection(
+        settings.broker, "3.1.1" if version == "3.1.1" else "5", "passerby-doctor", None, events
+    )
+    connection.open()
+    try:
+        event = events.get(timeout=CONNECT_TIMEOUT_S)
+    except Empty:
+        return None
+    finally:
+        connection.close()
+    return event if isinstance(event, Connected) else None

@@ -1,0 +1,93 @@
+"""`passerby`: reads the arguments, calls a sub-command, turns errors into one sentence."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from device import __version__
+from device.errors import PasserbyError
+
+_SUB_COMMANDS = ("run", "match", "doctor", "status")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `passerby` and return its exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if options.verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+    )
+    # Loaded late: `passerby status` must not wait for OpenCV and the interpreter.
+    command = import_module(f"device.cli.{options.command}")
+    try:
+        return int(command.run(options))
+    except PasserbyError as error:
+        print(f"passerby {options.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("passerby: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left; that is no fault of ours.
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="passerby",
+        description="Compares faces with a short, lawful watchlist and forgets everyone else.",
+        epilog="A possible match is not an identification and not the sole ground of any decision.",
+    )
+    parser.add_argument("--version", action="version", version=f"passerby {__version__}")
+    parser.add_argument("--verbose", action="store_true", help="log what happens, without faces")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in _SUB_COMMANDS:
+        _add(commands, name)
+    return parser
+
+
+def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str) -> None:
+    if name == "run":
+        parser = commands.add_parser("run", help="watch the camera and send alerts")
+        _config(parser, required=True)
+        parser.add_argument(
+            "--ledger", action="store_true", help="print the ledger of counts at the end"
+        )
+    elif name == "match":
+        parser = commands.add_parser(
+            "match", help="compare stills and clips with the watchlist; every search is logged"
+        )
+        parser.add_argument("--watchlist", type=Path, required=True, metavar="FILE")
+        parser.add_argument("--purpose", required=True, metavar="TEXT", help="why you search")
+        parser.add_argument("--case", required=True, metavar="REF", help="number of the case")
+        parser.add_argument("--json", action="store_true", help="print one JSON object per input")
+        _config(parser, required=False)
+        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    elif name == "doctor":
+        parser = commands.add_parser("doctor", help="check everything; say what to do")
+        _config(parser, required=False)
+    else:
+        parser = commands.add_parser("status", help="say how the appliance on this device is")
+        _config(parser, required=False)
+        parser.add_argument("--json", action="store_true", help="print the status as JSON")
+
+
+def _config(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    default = "" if required else "; default: /etc/passerby/device.toml where it exists"
+    parser.add_argument(
+        "--config",
+        type=Path,
+        required=required,
+        metavar="device.toml",
+        help=f"the configuration{default}",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""`passerby run`: the appliance."""
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from device.alerts import Courier
+from device.appliance import Appliance
+from device.bundles import load_list
+from device.capture import Camera, source_for
+from device.configuration import read_configuration
+from device.errors import BrokerError, CameraError, ConfigurationError, NotArmedError
+from device.matching import Gallery
+from device.policy import transport
+from device.policy.arming import unsigned_refusal
+from device.protocol.topics import Topics
+from device.protocol.wording import DEMONSTRATION
+from device.settings import Settings
+from device.vision import Catalogue, Eye, default_directory
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run until the source ends or SIGTERM; 0 when every alert was delivered."""
+    settings = read_configuration(options.config)
+    _refuse_what_must_not_start(settings)
+    watchlist = load_list(Path(settings.watchlist.path))
+    source = source_for(settings.camera)
+    directory = settings.models.directory
+    catalogue = Catalogue.read(Path(directory) if directory else default_directory())
+    eye = Eye.open(catalogue, settings.models, settings.vision)
+    gallery = Gallery(watchlist, eye.embedder_entry.sha256)
+    topics = Topics(settings.device.site, settings.device.id)
+    camera = Camera(source)
+    courier = Courier(settings.broker, topics, settings.alerts)
+    appliance = Appliance(settings, eye, gallery, camera, courier)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        appliance.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    if settings.device.demonstration:
+        print(DEMONSTRATION, file=sys.stderr, flush=True)
+    undelivered = appliance.run(lambda: _say_ready(source.name, eye, len(gallery)))
+    if options.ledger:
+        print("\n".join(appliance.ledger.lines()))
+    return _result(camera, undelivered, courier.fault)
+
+
+def _refuse_what_must_not_start(settings: Settings) -> None:
+    # Every list is unsigned until bundles arrive.
+    refusal = unsigned_refusal(signed=False, demonstration=settings.device.demonstration)
+    if refusal is not None:
+        raise NotArmedError(refusal)
+    refusal = transport.refusal(settings.broker)
+    if refusal is not None:
+        raise ConfigurationError(refusal)
+
+
+def _say_ready(source: str, eye: Eye, references: int) -> None:
+    print(
+        f"ready after {_seconds_since_start():.2f} s: {source}, {references} references, "
+        f"{eye.runtime}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _seconds_since_start() -> float:
+    """Return seconds since this process began, the interpreter's own start included (proc(5))."""
+    fields = Path("/proc/self/stat").read_text("ascii").rpartition(")")[2].split()
+    ticks_per_second = 100.0
+    started_s = int(fields[19]) / ticks_per_second
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
+
+
+def _result(camera: Camera, undelivered: int, broker_fault: str | None) -> int:
+    if undelivered:
+        msg = f"{undelivered} alerts were not delivered. {broker_fault or ''}".strip()
+        raise BrokerError(msg)
+    if camera.finished and camera.fault is not None:
+        raise CameraError(camera.fault)
+    return 0

@@ -1,0 +1,49 @@
+"""`passerby status`: how the appliance on this device is, from its own status file."""
+
+import argparse
+from pathlib import Path
+
+import msgspec
+
+from device.configuration import DEFAULT_PATH, read_configuration
+from device.settings import DeviceSettings
+from device.statusfile import LocalStatus, read_status
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the status; 0 when the appliance compares, 1 when it does not."""
+    path: Path | None = options.config
+    if path is None and DEFAULT_PATH.is_file():
+        path = DEFAULT_PATH
+    if path is None:
+        directory = Path(DeviceSettings(site="none", id="none").state_directory)
+    else:
+        directory = Path(read_configuration(path).device.state_directory)
+    local = read_status(directory)
+    if options.json:
+        print(msgspec.json.encode(local).decode())
+    else:
+        print("\n".join(_lines(local)))
+    return 0 if local.running and local.status.state == "comparing" else 1
+
+
+def _lines(local: LocalStatus) -> list[str]:
+    status = local.status
+    ended = status.state == "stopped" or not local.running
+    state = status.state if local.running or status.state == "stopped" else "died"
+    lines = [
+        f"state      {state}, as of {local.at}",
+        *(f"           {reason}" for reason in status.reasons),
+        f"camera     {'not watched' if ended else local.camera}",
+        f"broker     {'not connected' if ended else local.broker}",
+        f"watchlist  {status.watchlist.id}, version {status.watchlist.version}"
+        if status.watchlist
+        else "watchlist  none",
+        f"runtime    {status.runtime}",
+        *(f"model      {m.role}: {m.name} {m.sha256[:16]}…" for m in status.models),
+        f"attacks    {status.presentation_attack_detection}: a photograph can raise an alert",
+        f"software   Passerby {status.software}",
+    ]
+    if status.demonstration:
+        lines.append("           Demonstration: the watchlist is unsigned.")
+    return lines

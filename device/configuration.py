@@ -1,0 +1,168 @@
+"""Reads and checks `device.toml`, and writes its documentation.
+
+Unknown keys are errors with a suggestion; relative paths count from the file's folder.
+"""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, inspect
+
+from device.errors import ConfigurationError
+from device.settings import Settings
+
+DEFAULT_PATH = Path("/etc/passerby/device.toml")
+_PATH_FIELDS = (
+    ("device", "state_directory"),
+    ("camera", "path"),
+    ("models", "directory"),
+    ("watchlist", "path"),
+    ("broker", "ca_file"),
+    ("broker", "certificate_file"),
+    ("broker", "key_file"),
+    ("broker", "password_file"),
+)
+
+
+def read_configuration(path: Path) -> Settings:
+    """Read a configuration file. Raises ConfigurationError naming the key and what is wrong."""
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError as error:
+        msg = f"The configuration {path} does not exist: give its path with --config."
+        raise ConfigurationError(msg) from error
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"The configuration {path} cannot be read ({error})."
+        raise ConfigurationError(msg) from error
+    return parse_configuration(text, path)
+
+
+def parse_configuration(text: str, path: Path) -> Settings:
+    """Check a configuration's text; `path` gives the folder of relative paths and the name."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{path} is not valid TOML: {error}."
+        raise ConfigurationError(msg) from error
+    _refuse_unknown(tables, path)
+    for table, key in _PATH_FIELDS:
+        section = tables.get(table)
+        if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
+            section[key] = str(path.parent / Path(section[key]).expanduser())
+    try:
+        return msgspec.convert(tables, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{path}: {_sentence(str(error))}") from error
+
+
+def _refuse_unknown(tables: dict[str, Any], path: Path) -> None:
+    known = {field.name: _keys(field.type) for field in msgspec.structs.fields(Settings)}
+    for table, section in tables.items():
+        if table not in known:
+            raise ConfigurationError(f"{path}: {_unknown('table', table, list(known))}")
+        if isinstance(section, dict):
+            for key in section:
+                if key not in known[table]:
+                    raise ConfigurationError(
+                        f"{path}, [{table}]: {_unknown('key', key, known[table])}"
+                    )
+
+
+def _keys(section: Any) -> list[str]:  # noqa: ANN401 - a Struct class out of its annotations
+    return [field.name for field in msgspec.structs.fields(section)]
+
+
+def _unknown(what: str, name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f'did you mean "{close[0]}"?' if close else f"there are: {', '.join(known)}."
+    return f'the {what} "{name}" is unknown; {hint}'
+
+
+def _sentence(error: str) -> str:
+    """Turn msgspec's "… - at `$.camera.width`" into "camera.width: …"."""
+    message, _, where = error.partition(" - at ")
+    place = where.strip("`").removeprefix("$.")
+    message = re.sub(r"Object missing required field `(\w+)`", r'the key "\1" is missing', message)
+    return f"{place}: {message}." if place else f"{message}."
+
+
+def documentation() -> str:
+    """Return `docs/configuration.md`, made from the settings' own descriptions."""
+    parts = [
+        "# Configuration",
+        "",
+        (
+            "One TOML file, checked as a whole at start: an unknown key, a wrong type or a value "
+            "out of range stops the start with a sentence that names it. Relative paths count from "
+            "the file's folder. This page is made by `python -m device.configuration` from "
+            "`device/settings.py`."
+        ),
+    ]
+    for field in msgspec.structs.fields(Settings):
+        parts += ["", *_table(field.name, field.type, required=field.required)]
+    return "\n".join(parts) + "\n"
+
+
+def _table(name: str, section: type[Struct], *, required: bool) -> list[str]:
+    lines = [
+        f"## `[{name}]`{'' if required else ' (optional)'}",
+        "",
+        (section.__doc__ or "").strip(),
+        "",
+        "| key | default | allowed | meaning |",
+        "|---|---|---|---|",
+    ]
+    described = {field.name: field for field in inspect.type_info(section).fields}  # type: ignore[attr-defined]
+    for field in msgspec.structs.fields(section):
+        info = described[field.name]
+        default = "required" if field.required else f"`{_toml(field.default)}`"
+        lines.append(
+            f"| `{field.name}` | {default} | {_allowed(info.type)} | {_description(info.type)} |"
+        )
+    return lines
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return (
+        "the model's own"
+        if value is None
+        else f'"{value}"'
+        if isinstance(value, str)
+        else str(value)
+    )
+
+
+def _unwrapped(kind: Any) -> Any:  # noqa: ANN401 - msgspec's own type descriptions
+    return _unwrapped(kind.type) if isinstance(kind, inspect.Metadata) else kind
+
+
+def _description(kind: Any) -> str:  # noqa: ANN401
+    while isinstance(kind, inspect.Metadata):
+        schema = kind.extra_json_schema or {}
+        if "description" in schema:
+            return str(schema["description"])
+        kind = kind.type
+    return ""
+
+
+def _allowed(kind: Any) -> str:  # noqa: ANN401
+    kind = _unwrapped(kind)
+    if isinstance(kind, inspect.LiteralType):
+        return ", ".join(f'`"{value}"`' for value in kind.values)
+    if isinstance(kind, inspect.BoolType):
+        return "`true`, `false`"
+    if isinstance(kind, (inspect.IntType, inspect.FloatType)):
+        return f"{kind.ge:g} to {kind.le:g}" if kind.ge is not None and kind.le is not None else ""
+    if isinstance(kind, inspect.UnionType):
+        return ", ".join(filter(None, (_allowed(part) for part in kind.types)))
+    return "text"
+
+
+if __name__ == "__main__":
+    print(documentation(), end="")  # noqa: T201 - a generator for the docs

@@ -1,0 +1,48 @@
+"""Writing and hashing files without ever leaving a half-written one."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from device.errors import StorageError
+
+_CHUNK_BYTES = 1 << 20
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace `path` by `data` in one step; after a power cut the old or the new file is there.
+
+    Raises StorageError when the folder is missing, full or not writable; `path` is then untouched.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+        temporary = None
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written ({error.strerror or error}); check the disk and the rights "
+            "of its folder."
+        ) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file as 64 hexadecimal digits. Raises StorageError."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read ({error.strerror or error}).") from error
+    return digest.hexdigest()

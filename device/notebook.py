@@ -1,0 +1,75 @@
+"""`Notebook`: the state directory. Audit log and local status, and whether they can be written.
+
+Without a place to write, nothing is compared: a search that leaves no line in the audit log must
+not happen (R42).
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from device.audit import AuditLog
+from device.errors import StorageError
+from device.protocol.identifiers import utc_text
+from device.protocol.status import StatusData
+from device.statusfile import LocalStatus, write_status
+
+log = logging.getLogger(__name__)
+
+_STATUS_EVERY_S = 30.0
+_RETRY_S = 5.0
+
+
+class Notebook:
+    """Writes what must be written and remembers when that failed.
+
+    now_s: monotonic clock in seconds. fault: why nothing can be written, in a sentence, or None.
+    """
+
+    def __init__(self, directory: Path, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._directory = directory
+        self._audit = AuditLog(directory / "audit.jsonl")
+        self._now_s = now_s
+        self._retry_at_s = 0.0
+        self._rewrite_at_s = 0.0
+        self._shown: LocalStatus | None = None
+        self.fault: str | None = None
+
+    def note(self, event: str, **details: str) -> None:
+        """Append a line to the audit log."""
+        try:
+            self._audit.write(time.time_ns(), event, details)
+            self.fault = None
+        except StorageError as error:
+            self._failed(error)
+
+    def show(self, status: StatusData, camera: str, broker: str) -> None:
+        """Write the local status when it changed, and now and then, so that its age tells."""
+        if self.fault is not None:
+            return
+        local = LocalStatus("", os.getpid(), camera, broker, status)
+        if local == self._shown and self._now_s() < self._rewrite_at_s:
+            return
+        try:
+            stamped = msgspec.structs.replace(local, at=utc_text(time.time_ns()))
+            write_status(self._directory, stamped)
+        except StorageError as error:
+            self._failed(error)
+        self._shown = local
+        self._rewrite_at_s = self._now_s() + _STATUS_EVERY_S
+
+    def retry_if_due(self) -> None:
+        """After a fault, try to write again every few seconds."""
+        if self.fault is not None and self._now_s() >= self._retry_at_s:
+            self._retry_at_s = self._now_s() + _RETRY_S
+            self.note("storage works again")
+
+    def _failed(self, error: StorageError) -> None:
+        if self.fault is None:
+            log.error("%s", error)
+        self.fault = str(error)
+        self._retry_at_s = self._now_s() + _RETRY_S

@@ -1,0 +1,60 @@
+"""Vision and matching joined: a frame goes in, confirmed candidates come out while it lives."""
+
+from collections.abc import Callable
+
+from device.capture.frame import Frame
+from device.matching import Confirmation, Confirmed, Gallery, Limits, compare
+from device.settings import Settings
+from device.vision import Eye, Observation, Observer, Sighting
+from device.vision.catalogue import ModelEntry, ScoreScale
+
+OnConfirmed = Callable[[Confirmed, Sighting], None]
+"""Called while the frame lives; the only moment at which a face may become part of an alert."""
+
+_NO_SCALE = ScoreScale(threshold=0.99, bands=(0.995, 0.999))
+
+
+class Recogniser:
+    """Follows faces through the frames of one source and compares them with one list."""
+
+    def __init__(self, eye: Eye, gallery: Gallery, settings: Settings) -> None:
+        self._gallery = gallery
+        self._limits = limits_for(settings, eye.embedder_entry)
+        self._observer = Observer(eye, settings.vision)
+        self._confirmation = Confirmation(
+            settings.matching.shots, scale_of(eye.embedder_entry).bands[0]
+        )
+
+    def process(self, frame: Frame, on_confirmed: OnConfirmed) -> Observation:
+        """Compare the faces of a frame. The caller releases the frame afterwards."""
+
+        def consider(sighting: Sighting) -> bool:
+            candidate = compare(self._gallery, sighting.probe, self._limits)
+            if candidate is not None:
+                confirmed = self._confirmation.add(sighting.track, candidate, sighting.quality)
+                if confirmed is not None:
+                    on_confirmed(confirmed, sighting)
+            return self._confirmation.waits(sighting.track)
+
+        observation = self._observer.observe(frame, consider)
+        for track in observation.ended:
+            self._confirmation.end(track)
+        return observation
+
+    def forget(self) -> None:
+        """End all tracks: the camera stopped, or comparing is forbidden now."""
+        self._observer.forget()
+        self._confirmation.clear()
+
+
+def scale_of(embedder: ModelEntry) -> ScoreScale:
+    """Return an embedder's score scale; one that declares none is given a forbidding one."""
+    return embedder.scores or _NO_SCALE
+
+
+def limits_for(settings: Settings, embedder: ModelEntry) -> Limits:
+    """Return threshold and margin: the configuration's, or the embedder's own threshold."""
+    configured = settings.matching.threshold
+    threshold = scale_of(embedder).threshold if configured is None else configured
+    origin = "default" if configured is None else "configured"
+    return Limits(threshold, settings.matching.margin, f"{embedder.name}-{origin}-{threshold:.3f}")

@@ -1,0 +1,214 @@
+"""Every setting of the appliance, frozen and validated; `docs/configuration.md` is made from here.
+
+One class per table of `device.toml`. A field's `description` is its line in the documentation, with
+unit and range. Nothing here reads a file: see `device.configuration`.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+OpaqueId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+def _text(description: str) -> Meta:
+    return Meta(description=description)
+
+
+def _number(description: str, ge: float, le: float) -> Meta:
+    return Meta(description=description, ge=ge, le=le)
+
+
+class DeviceSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who this device is, and where it keeps its state."""
+
+    site: Annotated[
+        OpaqueId,
+        _text(
+            "Opaque id of the site, part of every topic: a-z, 0-9 and dashes; never a place name."
+        ),
+    ]
+    id: Annotated[OpaqueId, _text("Opaque id of this device, part of every topic.")]
+    state_directory: Annotated[
+        str, _text("The only folder that the appliance writes to: status and audit log.")
+    ] = "/var/lib/passerby"
+    demonstration: Annotated[
+        bool,
+        _text(
+            "Accept an unsigned watchlist and say so in every alert. Never true in an operational "
+            "deployment."
+        ),
+    ] = False
+
+
+class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where frames come from."""
+
+    kind: Annotated[
+        Literal["picamera2", "usb", "video", "stills"],
+        _text(
+            "`picamera2` (the Pi's camera), `usb` (V4L2), `video` (a clip) or `stills` (a folder)."
+        ),
+    ]
+    path: Annotated[
+        str, _text("The clip, the folder of stills, or the USB camera's device, as /dev/video0.")
+    ] = ""
+    index: Annotated[
+        int, _number("Which Pi camera, where there are two connectors.", ge=0, le=3)
+    ] = 0
+    width: Annotated[
+        int, _number("Width of the main stream, from which faces are cut, in pixels.", 64, 4608)
+    ] = 2304
+    height: Annotated[int, _number("Height of the main stream in pixels.", 64, 2592)] = 1296
+    lores_width: Annotated[
+        int, _number("Width of the small stream for motion and detection, in pixels.", 64, 1920)
+    ] = 640
+    frames_per_second: Annotated[
+        float, _number("Frames asked of the camera per second.", 1, 60)
+    ] = 15.0
+    exposure: Annotated[
+        Literal["short", "normal"],
+        _text("`short` freezes walking people; `normal` is for dim places where nobody walks."),
+    ] = "short"
+    focus_m: Annotated[
+        float,
+        _number(
+            "Distance of the zone of recognition in metres, focus fixed there; 0 is continuous "
+            "autofocus.",
+            0,
+            50,
+        ),
+    ] = 0.0
+    upside_down: Annotated[bool, _text("Turn the picture by 180 degrees (Pi camera only).")] = False
+    pace: Annotated[
+        Literal["realtime", "fast"],
+        _text("For clips: `realtime` drops late frames as a camera does, `fast` reads them all."),
+    ] = "realtime"
+    loop: Annotated[bool, _text("For clips: start again at the end.")] = False
+
+
+class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which models see and compare."""
+
+    directory: Annotated[
+        str, _text("Folder with `models.toml`; empty means the one that came with Passerby.")
+    ] = ""
+    detector: Annotated[str, _text("Name of the detector in `models.toml`.")] = "yunet-s-640x480"
+    embedder: Annotated[str, _text("Name of the embedder in `models.toml`.")] = "omz-0095"
+    threads: Annotated[int, _number("Threads per interpreter.", 1, 4)] = 1
+    edge_tpu: Annotated[
+        Literal["auto", "off"],
+        _text("`auto` uses a Coral when it and a compiled model are there; the status says which."),
+    ] = "auto"
+
+
+class VisionSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which faces are looked at, and how often."""
+
+    detection_threshold: Annotated[
+        float, _number("Lowest detector score that counts as a face.", 0.3, 0.99)
+    ] = 0.7
+    motion_gate: Annotated[
+        bool, _text("Detect only when something moves or a track lives. Off: every frame.")
+    ] = True
+    motion_fraction: Annotated[
+        float, _number("Part of the picture that must change to count as motion.", 0.0001, 0.2)
+    ] = 0.002
+    interocular_px: Annotated[
+        float, _number("Smallest distance between the eyes, in main-stream pixels.", 8, 200)
+    ] = 16.0
+    yaw: Annotated[
+        float, _number("Largest turn of the head: nose offset over eye distance.", 0.05, 1)
+    ] = 0.35
+    roll_degrees: Annotated[float, _number("Largest tilt of the head in degrees.", 5, 90)] = 35.0
+    sharpness: Annotated[
+        float, _number("Smallest sharpness of an aligned face (docs/vision.md).", 0, 10)
+    ] = 0.05
+    shots_per_track: Annotated[
+        int, _number("Most comparisons of one passing face; those that alert excepted.", 2, 100)
+    ] = 12
+    faces_per_frame: Annotated[
+        int, _number("Most faces compared in one frame; the others wait for the next.", 1, 64)
+    ] = 8
+
+
+class MatchingSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a comparison becomes a candidate, and a candidate an alert."""
+
+    threshold: Annotated[
+        float | None,
+        _text(
+            "Lowest comparison score of a candidate, 0.2 to 0.99. It belongs to one embedder's "
+            "scale; left out, it is the one that `models.toml` names for the embedder."
+        ),
+    ] = None
+    margin: Annotated[float, _number("Least lead over the best other reference.", 0.0, 0.5)] = 0.03
+    shots: Annotated[
+        int,
+        _number(
+            "Shots of one track that must name the same reference while they are strong; twice "
+            "as many otherwise.",
+            2,
+            10,
+        ),
+    ] = 2
+    cooldown_s: Annotated[
+        float, _number("No second alert for one reference within this many seconds.", 0, 86400)
+    ] = 60.0
+
+
+class WatchlistSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which references are looked for."""
+
+    path: Annotated[str, _text("The watchlist file.")]
+
+
+class BrokerSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where alerts and the status go."""
+
+    host: Annotated[str, _text("Name or address of the MQTT broker.")] = "localhost"
+    port: Annotated[int, _number("Port: 8883 with TLS, 1883 without.", 1, 65535)] = 8883
+    protocol: Annotated[
+        Literal["auto", "5", "3.1.1"],
+        _text("`auto` speaks MQTT 5 and falls back to 3.1.1 where the broker has no more."),
+    ] = "auto"
+    keepalive_s: Annotated[
+        int, _number("A dead link is noticed after about twice this, in seconds.", 5, 600)
+    ] = 30
+    tls: Annotated[
+        bool, _text("Encrypt the connection. Without it only a broker on this device is accepted.")
+    ] = True
+    ca_file: Annotated[str, _text("Certificate authority of the broker; empty: the system's.")] = ""
+    certificate_file: Annotated[str, _text("This device's certificate, PEM.")] = ""
+    key_file: Annotated[str, _text("This device's private key, PEM.")] = ""
+    username: Annotated[str, _text("User name at the broker, if it asks for one.")] = ""
+    password_file: Annotated[
+        str, _text("File with the password, readable by this service only; never the password.")
+    ] = ""
+
+
+class AlertSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How alerts wait and leave."""
+
+    queue: Annotated[
+        int, _number("Most alerts that wait for the broker; the oldest are kept.", 1, 100000)
+    ] = 1000
+    delayed_after_s: Annotated[
+        float, _number("An alert sent this many seconds after capture says `delayed`.", 1, 3600)
+    ] = 10.0
+    drain_s: Annotated[
+        float, _number("On stop, wait this long for alerts that are under way.", 0, 60)
+    ] = 5.0
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of `device.toml`."""
+
+    device: DeviceSettings
+    camera: CameraSettings
+    watchlist: WatchlistSettings
+    models: ModelSettings = ModelSettings()
+    vision: VisionSettings = VisionSettings()
+    matching: MatchingSettings = MatchingSettings()
+    broker: BrokerSettings = BrokerSettings()
+    alerts: AlertSettings = AlertSettings()

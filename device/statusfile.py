@@ -1,0 +1,55 @@
+"""The status on this device, for `passerby status`: one small file, replaced in one step."""
+
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from device.errors import StorageError
+from device.files import write_atomically
+from device.protocol.status import StatusData
+
+NAME = "status.json"
+
+
+class LocalStatus(Struct, frozen=True, forbid_unknown_fields=True):
+    """The published status, and what only a technician on the device needs.
+
+    at: when it was written, RFC 3339. process: number of the appliance's process.
+    """
+
+    at: str
+    process: int
+    camera: str
+    broker: str
+    status: StatusData
+
+    @property
+    def running(self) -> bool:
+        """True while the process that wrote it lives."""
+        try:
+            os.kill(self.process, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+def write_status(directory: Path, status: LocalStatus) -> None:
+    """Replace the status file. Raises StorageError."""
+    write_atomically(directory / NAME, msgspec.json.encode(status) + b"\n", mode=0o644)
+
+
+def read_status(directory: Path) -> LocalStatus:
+    """Read the status file. Raises StorageError with what to do."""
+    path = directory / NAME
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=LocalStatus)
+    except FileNotFoundError as error:
+        msg = f"There is no status in {directory}: the appliance has not run here yet."
+        raise StorageError(msg) from error
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        msg = f"The status {path} cannot be read ({error}); restart the appliance."
+        raise StorageError(msg) from error

@@ -1,0 +1,172 @@
+"""`models.toml`: which models there are, what they must be, and the refusal of anything else (R34).
+
+A model is opened only when its file has the SHA-256 that the catalogue names and its tensors have
+the shapes of its contract. The catalogue is read here by the appliance, `tools` and tests alike.
+"""
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from device.errors import ModelError, StorageError
+from device.files import sha256_of
+from device.vision.inference import Network, open_network
+
+CATALOGUE = "models.toml"
+Role = Literal["detector", "embedder", "quality", "attack-detection"]
+
+
+class Upstream(Struct, frozen=True, forbid_unknown_fields=True):
+    """The published file that a model was converted from."""
+
+    url: str
+    sha256: str
+
+
+class Contract(Struct, frozen=True, forbid_unknown_fields=True):
+    """What goes in and what comes out.
+
+    input_shape: (1, height, width, 3). colour: order of the channels, 0-255.
+    output_shapes: sorted; runtimes do not promise an order.
+    """
+
+    input_shape: tuple[int, int, int, int]
+    input_dtype: str
+    colour: Literal["BGR", "RGB"]
+    output_shapes: list[list[int]]
+
+
+class ScoreScale(Struct, frozen=True, forbid_unknown_fields=True):
+    """An embedder's own score scale; never valid for another model.
+
+    threshold: default, for demonstrations; an operational one comes signed (R31).
+    bands: lower edges of the bands "strong" and "very strong" (R47).
+    """
+
+    threshold: float
+    bands: tuple[float, float]
+
+
+class ModelEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """One model of the catalogue."""
+
+    name: str
+    role: Role
+    file: str
+    sha256: str
+    collection: Literal["built-in", "operational"]
+    licence: str
+    training_data: str
+    card: str
+    contract: Contract
+    upstream: Upstream | None = None
+    url: str | None = None
+    edge_tpu_file: str | None = None
+    edge_tpu_sha256: str | None = None
+    scores: ScoreScale | None = None
+
+
+class _CatalogueFile(Struct, frozen=True, forbid_unknown_fields=True):
+    model: list[ModelEntry]
+
+
+class Catalogue:
+    """The models of one folder."""
+
+    def __init__(self, directory: Path, entries: list[ModelEntry]) -> None:
+        self.directory = directory
+        self.entries = entries
+
+    @classmethod
+    def read(cls, directory: Path) -> "Catalogue":
+        """Read `models.toml` in a folder. Raises ModelError."""
+        path = directory / CATALOGUE
+        try:
+            parsed = tomllib.loads(path.read_text("utf-8"))
+            entries = msgspec.convert(parsed, _CatalogueFile).model
+        except FileNotFoundError as error:
+            msg = f"{path} does not exist: models.directory must name the folder that holds it."
+            raise ModelError(msg) from error
+        except (OSError, tomllib.TOMLDecodeError, UnicodeError) as error:
+            msg = f"{path} cannot be read ({error})."
+            raise ModelError(msg) from error
+        except msgspec.ValidationError as error:
+            msg = f"{path} is no catalogue of models: {error}."
+            raise ModelError(msg) from error
+        return cls(directory, entries)
+
+    def entry(self, name: str, role: Role) -> ModelEntry:
+        """Return the entry of that name. Raises ModelError, naming those of the role."""
+        names = [entry.name for entry in self.entries if entry.role == role]
+        for entry in self.entries:
+            if entry.name == name and entry.role == role:
+                return entry
+        msg = f'No {role} is called "{name}" in {self.directory / CATALOGUE}: {", ".join(names)}.'
+        raise ModelError(msg)
+
+    def path(self, entry: ModelEntry) -> Path:
+        """Return where the model's file is, or belongs."""
+        return self.directory / entry.file
+
+    def verified_path(self, entry: ModelEntry) -> Path:
+        """Return the model's file after its hash was checked. Raises ModelError."""
+        return self._verified(self.path(entry), entry.sha256, entry.name)
+
+    def open(self, entry: ModelEntry, threads: int, *, edge_tpu: bool) -> Network:
+        """Open a model: hash first, then the runtime, then its contract. Raises ModelError."""
+        file = self.verified_path(entry)
+        compiled = None
+        if edge_tpu and entry.edge_tpu_file and entry.edge_tpu_sha256:
+            candidate = self.directory / entry.edge_tpu_file
+            if candidate.is_file():
+                compiled = self._verified(candidate, entry.edge_tpu_sha256, entry.name)
+        network = open_network(file, threads, compiled)
+        _check_contract(entry, network)
+        return network
+
+    def _verified(self, path: Path, sha256: str, name: str) -> Path:
+        if not path.is_file():
+            msg = (
+                f"Model {name} is not here ({path}): fetch it with `passerby-field models fetch "
+                "--from FOLDER`."
+            )
+            raise ModelError(msg)
+        try:
+            actual = sha256_of(path)
+        except StorageError as error:
+            raise ModelError(str(error)) from error
+        if actual != sha256:
+            msg = (
+                f"Model {name} is not the file that models.toml names: {path} has SHA-256 "
+                f"{actual[:16]}…, expected {sha256[:16]}…. Delete it and fetch it again."
+            )
+            raise ModelError(msg)
+        return path
+
+
+def _check_contract(entry: ModelEntry, network: Network) -> None:
+    contract = entry.contract
+    if network.input_shape != contract.input_shape or network.input_dtype != contract.input_dtype:
+        msg = (
+            f"Model {entry.name} takes {network.input_dtype} {network.input_shape}, its contract "
+            f"says {contract.input_dtype} {contract.input_shape}."
+        )
+        raise ModelError(msg)
+    actual = sorted(list(shape) for shape in network.output_shapes)
+    if actual != sorted(contract.output_shapes):
+        msg = f"Model {entry.name} returns shapes {actual}, its contract says otherwise."
+        raise ModelError(msg)
+
+
+def default_directory() -> Path:
+    """Return the folder of models that came with Passerby: beside the code, or installed."""
+    places = (
+        Path(__file__).resolve().parents[2] / "models",
+        Path(sys.prefix) / "share/passerby/models",
+        Path("/usr/share/passerby/models"),
+    )
+    return next((place for place in places if (place / CATALOGUE).is_file()), places[-1])

@@ -1,0 +1,31 @@
+"""The embedder: a `Sample` becomes a `Probe`."""
+
+import numpy as np
+
+from device.vision.inference import Floats, Network
+from device.vision.sample import Probe, Sample
+
+
+class Embedder:
+    """Turns aligned faces into templates of unit length."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        _, self.side, _, _ = network.input_shape
+        """Width and height of the samples it takes, in pixels."""
+        self.dimension = int(np.prod(network.output_shapes[0]))
+        """Length of a template."""
+
+    def embed(self, sample: Sample) -> Probe:
+        """Return the template of one sample, (dimension,) float32, L2-normalised.
+
+        Raises ValueError when the network returns nothing usable (all zeros or not finite).
+        """
+        (output,) = self._network.run(sample.pixels)
+        template: Floats = output.reshape(-1)
+        length = float(np.linalg.norm(template))
+        if not np.isfinite(length) or length < 1e-6:  # noqa: PLR2004 - no direction to speak of
+            msg = "The embedder returned no template."
+            raise ValueError(msg)
+        template /= length
+        return Probe(template)

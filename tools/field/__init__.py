@@ -1,0 +1,1 @@
+"""`passerby-field`: what a technician does to a device: models now, flashing and checks later."""

@@ -1,0 +1,1 @@
+"""`passerby-lab`: what engineers do: demonstrate, measure, prove."""

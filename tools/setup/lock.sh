@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Renews the pinned requirements with uv (pip install uv): for every platform at once, with hashes.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+common=(--quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --python-version 3.11 --upgrade --constraint requirements/constraints.in)
+uv pip compile "${common[@]}" --universal --extra dev --no-emit-package passerby -o requirements/lock.txt pyproject.toml
+uv pip compile "${common[@]}" --universal -o requirements/device.txt --constraint requirements/lock.txt pyproject.toml requirements/build.in
+# The same as a Pi with Bookworm has, for any processor.
+uv pip compile "${common[@]}" --extra dev --no-emit-package passerby \
+    --override requirements/tflite-override.in -o requirements/tflite.txt pyproject.toml requirements/tflite.in
+uv pip compile "${common[@]}" --no-deps -o requirements/reference.txt requirements/reference.in
