@@ -30,6 +30,7 @@ from device.vision import Eye, Observation, Sighting
 log = logging.getLogger(__name__)
 
 _FRAME_WAIT_S = 0.2
+_LOG_EVERY = 100
 
 
 class Appliance:
@@ -112,6 +113,8 @@ class Appliance:
         finally:
             frame.release()
         self.ledger.frames += 1
+        if self.ledger.frames % _LOG_EVERY == 0:
+            log.debug("frames=%d", self.ledger.frames)
         if observation is not None:
             self.ledger.faces += observation.new_tracks
             self.ledger.appearances += observation.faces

@@ -14,6 +14,8 @@ from device.opencv import cv2
 
 # A container's frame count is an estimate; a clip that ends this far before it was cut.
 _CUT_BELOW = 0.9
+# Between the end and the new start of a looping clip, so that tracks end as for new passers-by.
+_LOOP_PAUSE_S = 1.0
 
 
 class VideoSource:
@@ -107,7 +109,7 @@ class VideoSource:
             raise CameraError(msg)
 
     def _rewind(self) -> None:
-        self._offset_s = self._last_s + 0.04
+        self._offset_s = self._last_s + _LOOP_PAUSE_S
         self.close()
         self.open()
 

@@ -1,8 +1,55 @@
 """`passerby-lab`: reads the arguments and calls a command."""
 
+import argparse
+import sys
 from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from device import __version__
+from tools.console import guarded
+
+_COMMANDS = {
+    "demo": "enrol, watch, alert, on real faces; nothing to install",
+    "acceptance": "enrol a data set and count what is found, missed and wrongly raised",
+    "bench": "speed and memory of this machine",
+    "distances": "how many pixels a face has at which distance",
+    "broker": "an embedded MQTT broker for demonstrations, on this machine only",
+}
+DEFAULT_DATA = Path("../shared/data/faces")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run."""
-    return 0
+    """Run `passerby-lab` and return its exit code."""
+    options = _parser().parse_args(arguments)
+    # Loaded late: each command has libraries of its own.
+    module = import_module(f"tools.lab.{options.command}")
+    return guarded(f"passerby-lab {options.command}", lambda: int(module.run(options)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="passerby-lab", description="Programs for engineers: demonstrate, measure, prove."
+    )
+    parser.add_argument("--version", action="version", version=f"passerby {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, meaning in _COMMANDS.items():
+        command = commands.add_parser(name, help=meaning, description=meaning)
+        if name in {"demo", "acceptance", "bench"}:
+            command.add_argument(
+                "--data",
+                type=Path,
+                default=DEFAULT_DATA,
+                metavar="DIR",
+                help="a folder with manifest.csv (docs/data.md), default %(default)s",
+            )
+            command.add_argument("--out", type=Path, default=Path(f"{name}-output"), metavar="DIR")
+        if name == "bench":
+            command.add_argument("--frames", type=int, default=10_000, metavar="N")
+        if name == "broker":
+            command.add_argument("--port", type=int, required=True)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
