@@ -54,6 +54,9 @@ class Aligner:
         landmarks: (5, 2) float32, pixels of `main`. Raises ValueError when they make no face or lie
         wholly outside the picture.
         """
+        if not np.all(np.isfinite(landmarks)):
+            msg = "The landmarks are not finite."
+            raise ValueError(msg)
         matrix = similarity(landmarks, self._target)
         left, top, right, bottom = self._region(matrix, main)
         region = main.region_bgr(left, top, right, bottom)

@@ -1,0 +1,244 @@
+"""The courier with a real Mosquitto: what is delivered, what waits, and what is said meanwhile."""
+
+import json
+
+import msgspec
+import pytest
+import trustme
+
+from device.alerts import Courier
+from device.protocol.alert import decode_alert
+from device.protocol.status import StatusData, decode_status
+from device.protocol.topics import Topics
+from device.settings import AlertSettings, BrokerSettings
+from tests.simulators.mosquitto import free_port, wait_until
+from tests.unit.test_alert import make_alert
+
+TOPICS = Topics("s1", "d1")
+ONLINE = StatusData("online", "comparing")
+
+
+def _alert(number):
+    alert = make_alert()
+    data = msgspec.structs.replace(alert.data, sequence=number)
+    return msgspec.structs.replace(alert, data=data, id=alert.id[:-4] + f"{number:04x}")
+
+
+@pytest.fixture
+def courier():
+    started = []
+
+    def start(port, alerts=None, **broker):
+        settings = BrokerSettings("127.0.0.1", port, **({"tls": False} | broker))
+        started.append(Courier(settings, TOPICS, alerts or AlertSettings(drain_s=1)))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+def _sequences(listener):
+    return [decode_alert(bytes(m.payload)).data.sequence for m in listener.of("alert")]
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_an_alert_arrives_at_qos_1_and_is_not_retained(mosquitto, listen, courier, version):
+    broker = mosquitto()
+    listener = listen(broker.port)
+    courier(broker.port, protocol=version).submit(_alert(1))
+    wait_until(lambda: listener.of("alert"))
+    (message,) = listener.of("alert")
+    assert message.topic == "passerby/v1/s1/d1/alert"
+    assert (message.qos, message.retain) == (1, False)
+    alert = decode_alert(bytes(message.payload))
+    assert alert.data.sent_at is not None
+    late = listen(broker.port, client_id="late")
+    wait_until(lambda: late.of("status") or True)
+    assert late.of("alert") == []
+
+
+def test_the_status_is_retained_and_ends_with_a_goodbye(mosquitto, listen, courier):
+    broker = mosquitto()
+    one = courier(broker.port)
+    one.report(ONLINE)
+    wait_until(lambda: one.online)
+    late = listen(broker.port)
+    wait_until(lambda: late.of("status"))
+    assert late.of("status")[0].retain
+    assert decode_status(bytes(late.of("status")[0].payload)).data.link == "online"
+    one.stop()
+    wait_until(lambda: len(late.of("status")) == 2)
+    goodbye = decode_status(bytes(late.of("status")[1].payload)).data
+    assert (goodbye.link, goodbye.reasons) == ("offline", ["Stopped on request."])
+
+
+def test_alerts_wait_for_a_broker_that_comes_later_in_order_and_say_delayed(
+    mosquitto, listen, courier
+):
+    port = free_port()
+    one = courier(port, AlertSettings(delayed_after_s=1))
+    for number in range(1, 6):
+        assert one.submit(_alert(number))
+    wait_until(lambda: "cannot be reached" in (one.fault or ""))
+    broker = mosquitto(port=port)
+    listener = listen(broker.port)
+    wait_until(lambda: len(listener.of("alert")) == 5)
+    assert _sequences(listener) == [1, 2, 3, 4, 5]
+    assert all(decode_alert(bytes(m.payload)).data.delayed for m in listener.of("alert"))
+    wait_until(lambda: one.fault is None)
+
+
+def test_an_alert_waits_until_somebody_listens(mosquitto, listen, courier):
+    broker = mosquitto()
+    one = courier(broker.port)
+    one.submit(_alert(1))
+    wait_until(lambda: "Nobody has subscribed" in (one.fault or ""))
+    listener = listen(broker.port)
+    wait_until(lambda: listener.of("alert"))
+    wait_until(lambda: len(one) == 0)
+
+
+def test_a_forbidden_topic_is_said_and_loses_nothing(mosquitto, scratch, courier):
+    (scratch / "acl").write_text("topic read passerby/#\n")
+    broker = mosquitto(f"acl_file {scratch / 'acl'}")
+    one = courier(broker.port)
+    one.submit(_alert(1))
+    wait_until(lambda: "The broker refuses alerts" in (one.fault or ""))
+    assert len(one) == 1
+
+
+def test_an_alert_too_large_for_the_broker_does_not_block_the_next(mosquitto, listen, courier):
+    broker = mosquitto("max_packet_size 4000")
+    listener = listen(broker.port)
+    one = courier(broker.port)
+    wait_until(lambda: one.online)
+    one.submit(msgspec.structs.replace(_alert(1), data=make_alert(crop=b"x" * 5000).data))
+    one.submit(_alert(2))
+    wait_until(lambda: listener.of("alert"))
+    assert _sequences(listener) == [2]
+    assert one.stop() == 1
+
+
+def test_nothing_is_lost_when_the_broker_is_killed_again_and_again(mosquitto, listen, courier):
+    port = free_port()
+    received = set()
+    one = courier(port)
+    number = 0
+    for _ in range(4):
+        broker = mosquitto(port=port)
+        listener = listen(port)
+        for _ in range(20):
+            number += 1
+            one.submit(_alert(number))
+        wait_until(lambda heard=listener: len(heard.of("alert")) >= 5)
+        broker.kill()
+        received.update(_sequences(listener))
+        listener.close()
+    mosquitto(port=port)
+    listener = listen(port)
+    wait_until(lambda: len(one) == 0)
+    wait_until(lambda: received | set(_sequences(listener)) == set(range(1, number + 1)))
+
+
+def test_the_broker_tells_the_world_when_the_device_vanishes(mosquitto, listen, courier):
+    broker = mosquitto()
+    listener = listen(broker.port)
+    one = courier(broker.port)
+    one.report(ONLINE)
+    wait_until(lambda: listener.of("status"))
+    one._connection._client.socket().shutdown(2)
+    wait_until(lambda: any(b"vanished" in m.payload for m in listener.of("status")))
+    wait_until(lambda: b'"online"' in listener.of("status")[-1].payload)
+
+
+def test_too_many_waiting_alerts_are_refused_and_counted(courier):
+    one = courier(free_port(), AlertSettings(queue=3, drain_s=0))
+    assert [one.submit(_alert(n)) for n in range(1, 6)] == [True, True, True, False, False]
+    assert one.stop() == 5
+
+
+def test_a_wrong_password_is_said(mosquitto, scratch, courier):
+    broker = mosquitto(anonymous=False)
+    (scratch / "password").write_text("wrong")
+    one = courier(broker.port, username="d1", password_file=str(scratch / "password"))
+    wait_until(lambda: "The broker refuses this device" in (one.fault or ""))
+
+
+def test_a_missing_password_file_is_said(courier, scratch):
+    one = courier(free_port(), username="d1", password_file=str(scratch / "none"))
+    wait_until(lambda: "password_file" in (one.fault or ""))
+
+
+def test_a_dead_thread_is_seen(courier, mosquitto):
+    one = courier(mosquitto().port)
+    wait_until(lambda: one.online)
+    one.stop()
+    assert "thread has died" in one.fault
+
+
+class TestTls:
+    @pytest.fixture
+    def secure(self, mosquitto, scratch):
+        """Start a broker that asks for client certificates; return what a device needs."""
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(scratch / "ca.pem")
+        server = authority.issue_cert("127.0.0.1")
+        server.private_key_pem.write_to_path(scratch / "server.key")
+        server.cert_chain_pems[0].write_to_path(scratch / "server.pem")
+        device = authority.issue_cert("d1")
+        device.private_key_pem.write_to_path(scratch / "device.key")
+        device.cert_chain_pems[0].write_to_path(scratch / "device.pem")
+        broker = mosquitto(
+            f"cafile {scratch / 'ca.pem'}",
+            f"certfile {scratch / 'server.pem'}",
+            f"keyfile {scratch / 'server.key'}",
+            "require_certificate true",
+        )
+        return broker.port, {
+            "tls": True,
+            "ca_file": str(scratch / "ca.pem"),
+            "certificate_file": str(scratch / "device.pem"),
+            "key_file": str(scratch / "device.key"),
+        }
+
+    def test_with_its_certificate_the_device_is_let_in(self, secure, courier):
+        port, files = secure
+        one = courier(port, **files)
+        wait_until(lambda: one.online)
+        socket = one._connection._client.socket()
+        assert socket.version() == "TLSv1.3"
+
+    def test_without_one_it_is_not(self, secure, courier):
+        port, files = secure
+        one = courier(port, **(files | {"certificate_file": "", "key_file": ""}))
+        wait_until(lambda: one.fault and "Not yet" not in one.fault)
+        assert not one.online
+
+    def test_a_broker_of_another_authority_is_refused(self, secure, courier, scratch):
+        port, files = secure
+        trustme.CA().cert_pem.write_to_path(scratch / "rogue.pem")
+        one = courier(port, **(files | {"ca_file": str(scratch / "rogue.pem")}))
+        wait_until(lambda: "not trusted" in (one.fault or ""))
+
+    def test_a_broker_without_tls_is_refused(self, mosquitto, courier, secure):
+        one = courier(mosquitto().port, **secure[1])
+        wait_until(lambda: one.fault and "Not yet" not in one.fault)
+        assert not one.online
+
+    def test_a_damaged_certificate_is_said(self, secure, courier, scratch):
+        port, files = secure
+        (scratch / "device.pem").write_text("no certificate")
+        one = courier(port, **files)
+        wait_until(lambda: "TLS files" in (one.fault or ""))
+
+
+def test_payload_on_the_wire_is_json_for_any_language(mosquitto, listen, courier):
+    broker = mosquitto()
+    listener = listen(broker.port)
+    courier(broker.port).submit(_alert(1))
+    wait_until(lambda: listener.of("alert"))
+    event = json.loads(listener.of("alert")[0].payload)
+    assert event["type"] == "passerby.alert.v1"
+    assert event["data"]["reference_id"] == "ref-7"

@@ -1,0 +1,44 @@
+"""`make demo`: what a newcomer sees."""
+
+import subprocess
+
+import cv2
+import numpy as np
+
+from device.capture.stills import read_still
+from device.settings import ModelSettings, VisionSettings
+from device.vision import Eye, find_faces
+from tools.lab.picture import Marked, annotate
+
+
+def test_the_demonstration_runs_from_enrolment_to_the_picture(faces, models, command, tmp_path):
+    line = [command("passerby-lab"), "demo", "--data", faces, "--out", tmp_path]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("possible match: intel_asl_A") == 6
+    assert "12 passages of enrolled people in 16 clips" in done.stdout
+    assert "faces destroyed" in done.stdout
+    assert "not for operational use" in done.stdout
+    picture = cv2.imread(str(tmp_path / "faces.png"))
+    assert picture.shape[1] == 4 * 480
+
+
+def test_without_data_it_says_what_it_needs(command, tmp_path):
+    line = [command("passerby-lab"), "demo", "--data", tmp_path / "none", "--out", tmp_path / "out"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert done.stdout.startswith("make demo needs faces")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_blurred_face_is_not_found_again_and_a_marked_one_stays(faces, models):
+    pixels = read_still(faces / "london/001/001_smiling.jpg")
+    eye = Eye.open(models, ModelSettings(), VisionSettings())
+    found = find_faces(eye, pixels)
+    assert len(found) == 1
+    assert find_faces(eye, annotate(pixels, found, [])) == []
+    box = tuple(int(v) for v in found[0].box)
+    shown = annotate(pixels, found, [Marked(box, "x")])
+    x, y, width, height = box
+    inner = (slice(y + 8, y + height - 8), slice(x + 8, x + width - 8))
+    assert np.array_equal(shown[inner], pixels[inner])

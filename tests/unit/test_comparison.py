@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.errors import WatchlistError
+from device.matching import Candidate, Gallery, Limits, compare
+from device.protocol.watchlist import DemonstrationList, Reference
+from device.vision.sample import Probe
+from tests.simulators.street import SHA, template, watchlist
+
+LIMITS = Limits(0.8, 0.05, "test")
+
+
+def _unit(values):
+    vector = np.array(values, np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def _list(templates, dimension=8):
+    references = [Reference(name, [t.tobytes() for t in rows]) for name, rows in templates.items()]
+    return DemonstrationList("l", 1, "t", "e", SHA, dimension, references)
+
+
+def test_the_nearest_reference_is_returned_with_its_lead():
+    gallery = Gallery(watchlist([10, 60, 110]), SHA)
+    candidate = compare(gallery, Probe(template(61)), LIMITS)
+    assert candidate is not None
+    assert candidate.reference_id == "ref-60"
+    expected = np.sort(gallery.matrix @ template(61))
+    assert candidate.score == pytest.approx(expected[-1], abs=1e-6)
+    assert candidate.margin == pytest.approx(expected[-1] - expected[-2], abs=1e-6)
+
+
+def test_below_the_threshold_nothing_is_returned():
+    assert compare(Gallery(watchlist([10, 60]), SHA), Probe(template(140)), LIMITS) is None
+
+
+def test_two_look_alikes_are_no_candidate():
+    gallery = Gallery(watchlist([60, 62]), SHA)
+    assert compare(gallery, Probe(template(61)), LIMITS) is None
+    assert compare(gallery, Probe(template(61)), Limits(0.8, 0.0, "test")) is not None
+
+
+def test_several_templates_of_one_reference_count_as_the_best_and_not_as_rivals():
+    a, b, far = (
+        _unit([1, 0.1, 0, 0, 0, 0, 0, 0]),
+        _unit([1, -0.1, 0, 0, 0, 0, 0, 0]),
+        np.eye(8, dtype="f4")[7],
+    )
+    gallery = Gallery(_list({"one": [a, b], "two": [far]}), SHA)
+    candidate = compare(gallery, Probe(_unit([1, 0.1, 0, 0, 0, 0, 0, 0])), LIMITS)
+    assert candidate == Candidate("one", pytest.approx(1.0, abs=1e-6), pytest.approx(1.0, abs=1e-6))
+
+
+def test_a_list_of_one_has_no_rival():
+    candidate = compare(Gallery(watchlist([60]), SHA), Probe(template(60)), LIMITS)
+    assert candidate is not None
+    assert candidate.margin == pytest.approx(2.0, abs=1e-5)
+
+
+def test_a_probe_that_is_not_finite_is_no_candidate():
+    probe = Probe(np.full(16, np.nan, np.float32))
+    assert compare(Gallery(watchlist([60]), SHA), probe, LIMITS) is None
+
+
+def test_a_wiped_gallery_matches_nobody():
+    gallery = Gallery(watchlist([60]), SHA)
+    gallery.wipe()
+    assert compare(gallery, Probe(template(60)), LIMITS) is None
+
+
+def test_the_matrix_is_contiguous_float32():
+    matrix = Gallery(watchlist([10, 60]), SHA).matrix
+    assert matrix.dtype == np.float32
+    assert matrix.flags.c_contiguous
+    assert matrix.flags.writeable
+
+
+def test_a_list_of_another_embedder_is_refused():
+    with pytest.raises(WatchlistError, match="another embedder"):
+        Gallery(watchlist([10]), "cd" * 32)
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros(8, "f4"), np.full(8, np.nan, "f4"), 2 * _unit(np.ones(8))]
+)
+def test_templates_that_are_not_of_unit_length_are_refused(bad):
+    with pytest.raises(WatchlistError, match="unit length"):
+        Gallery(_list({"one": [bad.astype("f4")]}), SHA)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30))
+def test_it_agrees_with_comparing_one_by_one(seed, count):
+    rng = np.random.default_rng(seed)
+    rows = {
+        f"r{i}": [_unit(rng.normal(size=8)) for _ in range(rng.integers(1, 4))]
+        for i in range(count)
+    }
+    probe = _unit(rng.normal(size=8))
+    limits = Limits(0.3, 0.02, "test")
+    best = sorted(
+        ((max(float(t @ probe) for t in ts), name) for name, ts in rows.items()), reverse=True
+    )
+    candidate = compare(Gallery(_list(rows), SHA), Probe(probe), limits)
+    lead = best[0][0] - (best[1][0] if len(best) > 1 else -1.0)
+    if abs(best[0][0] - 0.3) < 1e-4 or abs(lead - 0.02) < 1e-4:
+        return
+    expected = best[0][1] if best[0][0] >= 0.3 and lead >= 0.02 else None
+    assert (candidate.reference_id if candidate else None) == expected
