@@ -9,7 +9,7 @@ DATA ?=
 RUNTIME ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help device venv demo test lint bench models docs proof-acceptance proof-memory test-runtimes lock clean
+.PHONY: help device venv demo test lint bench models docs proof-acceptance test-runtimes check-aarch64 lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -47,11 +47,14 @@ proof-acceptance: venv models  ## enrol, stills, clips, negatives of DATA (2 min
 test-runtimes: ## the same suite with tflite-runtime (Python 3.11) and LiteRT (Python 3.12 or later) (10 minutes)
 	tools/setup/runtimes.sh
 
+check-aarch64: venv  ## every package of a device has a wheel for 64-bit Arm (1 minute)
+	@tools/setup/aarch64.sh $(VENV)
+
 docs: venv  ## write the generated pages: configuration, schemas, distances
 	$(PY) -m tools.setup.pages
 
-lock:  ## renew requirements/lock.txt and tflite.txt (needs uv)
-	tools/setup/lock.sh
+lock: venv  ## renew the pinned requirements
+	PATH=$(VENV)/bin:$$PATH tools/setup/lock.sh
 
 clean:  ## remove the environment and what was generated
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output bench-output

@@ -256,17 +256,22 @@ def test_a_fetch_from_a_folder_goes_on_where_it_stopped(fetch, directory, mirror
 
 
 @pytest.mark.parametrize("stale", [b"x", b"x" * 200_000, b"x" * 400_000, b"x" * 500_000])
-@pytest.mark.parametrize("where", ["server", "folder"])
-def test_a_part_of_another_file_is_fetched_again_from_the_start(
-    fetch, directory, server, mirror, stale, where
-):
+def test_a_part_of_another_file_is_fetched_again_from_the_start(fetch, directory, server, stale):
     leave_part(directory, stale)
-    code, _ = fetch("large", mirror=server.address if where == "server" else mirror)
+    code, _ = fetch("large", mirror=server.address)
     assert code == 0
     assert here(directory) == {"large.tflite": LARGE}
 
 
-@pytest.mark.parametrize("wrong", [b"", b"<html>login</html>", LARGE[:-1], LARGE + b"x"])
+@pytest.mark.parametrize("stale", [b"x", b"x" * 200_000, b"x" * 400_000, b"x" * 500_000])
+def test_a_part_of_another_file_is_copied_again_from_the_start(fetch, directory, mirror, stale):
+    leave_part(directory, stale)
+    code, _ = fetch("large", mirror=mirror)
+    assert code == 0
+    assert here(directory) == {"large.tflite": LARGE}
+
+
+@pytest.mark.parametrize("wrong", [b"<html>login</html>", LARGE[:-1], LARGE + b"x"])
 def test_a_wrong_file_from_a_server_is_refused_and_deleted(fetch, directory, server, wrong):
     server.files["large.tflite"] = wrong
     code, said = fetch("large", mirror=server.address)

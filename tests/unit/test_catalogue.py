@@ -124,7 +124,7 @@ def test_the_right_file_is_verified(tmp_path):
 def test_a_file_with_another_hash_is_refused_by_name(tmp_path, content):
     catalogue, entry = fake(tmp_path)
     catalogue.path(entry).write_bytes(content)
-    with pytest.raises(ModelError, match="Model fake is not the file that models.toml names"):
+    with pytest.raises(ModelError, match="Model fake is not the file that"):
         catalogue.open(entry, 1, edge_tpu=False)
 
 
@@ -189,7 +189,7 @@ def test_a_model_that_does_not_fit_its_contract_is_refused_by_name(
 ):
     catalogue = altered(models, tmp_path, old, new)
     entry = catalogue.entry("omz-0095", "embedder")
-    with pytest.raises(ModelError, match=f"Model omz-0095 {complaint}|{complaint}") as caught:
+    with pytest.raises(ModelError, match=complaint) as caught:
         catalogue.open(entry, 1, edge_tpu=False)
     assert "Model omz-0095" in str(caught.value)
 

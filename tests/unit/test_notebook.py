@@ -1,4 +1,4 @@
-"""The notebook notices that nothing can be written, tries again, and writes the status sparingly."""
+"""The notebook notices that nothing can be written, tries again, and writes no more than needed."""
 
 import json
 

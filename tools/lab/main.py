@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, meaning in _COMMANDS.items():
         command = commands.add_parser(name, help=meaning, description=meaning)
-        if name in {"demo", "acceptance", "bench"}:
+        if name in {"demo", "acceptance", "bench", "distances"}:
             command.add_argument(
                 "--data",
                 type=Path,
@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
                 metavar="DIR",
                 help="a folder with manifest.csv (docs/data.md), default %(default)s",
             )
+        if name in {"demo", "acceptance", "bench"}:
             command.add_argument("--out", type=Path, default=Path(f"{name}-output"), metavar="DIR")
         if name == "bench":
             command.add_argument("--frames", type=int, default=10_000, metavar="N")

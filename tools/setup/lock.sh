@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Renews the pinned requirements with uv (pip install uv): for every platform at once, with hashes.
+# Renews the pinned requirements with uv: for every platform at once, with hashes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 common=(--quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --python-version 3.11 --upgrade --constraint requirements/constraints.in)
