@@ -52,11 +52,18 @@ def parse_configuration(text: str, path: Path) -> Settings:
     for table, key in _PATH_FIELDS:
         section = tables.get(table)
         if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
-            section[key] = str(path.parent / Path(section[key]).expanduser())
+            section[key] = _absolute(section[key], f"{table}.{key}", path)
     try:
         return msgspec.convert(tables, Settings)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: {_sentence(str(error))}") from error
+
+
+def _absolute(value: str, place: str, path: Path) -> str:
+    try:
+        return str(path.parent / Path(value).expanduser())
+    except RuntimeError as error:
+        raise ConfigurationError(f"{path}: {place}: {value} names no home directory.") from error
 
 
 def _refuse_unknown(tables: dict[str, Any], path: Path) -> None:
@@ -160,7 +167,8 @@ def _allowed(kind: Any) -> str:  # noqa: ANN401
     if isinstance(kind, (inspect.IntType, inspect.FloatType)):
         return f"{kind.ge:g} to {kind.le:g}" if kind.ge is not None and kind.le is not None else ""
     if isinstance(kind, inspect.UnionType):
-        return ", ".join(filter(None, (_allowed(part) for part in kind.types)))
+        parts = (part for part in kind.types if not isinstance(part, inspect.NoneType))
+        return ", ".join(_allowed(part) for part in parts)
     return "text"
 
 

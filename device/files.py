@@ -36,6 +36,11 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
+def shown(text: str) -> str:
+    """Return text that can be printed and stored: bytes that are not UTF-8 as hexadecimal."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits. Raises StorageError."""
     digest = hashlib.sha256()

@@ -59,6 +59,8 @@ class Notebook:
             write_status(self._directory, stamped)
         except StorageError as error:
             self._failed(error)
+            self._shown = None
+            return
         self._shown = local
         self._rewrite_at_s = self._now_s() + _STATUS_EVERY_S
 

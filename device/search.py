@@ -12,6 +12,7 @@ from device.capture.frame import Frame, Picture
 from device.capture.stills import SUFFIXES, read_still
 from device.capture.video import VideoSource
 from device.errors import CameraError, PictureError
+from device.files import shown
 from device.matching import Candidate, Confirmed, Gallery, compare
 from device.protocol.bands import MarginBand, ScoreBand, margin_band, score_band
 from device.recognition import Recogniser, limits_for, scale_of
@@ -66,7 +67,7 @@ class Searcher:
     def search(self, path: Path) -> Result:
         """Compare one file. What cannot be read is said in the result's `error`."""
         suffix = path.suffix.lower()
-        result = Result(str(path), "clip" if suffix in CLIPS else "still")
+        result = Result(shown(str(path)), "clip" if suffix in CLIPS else "still")
         try:
             if suffix in CLIPS:
                 self._clip(path, result)
@@ -74,9 +75,11 @@ class Searcher:
                 self._still(path, result)
             else:
                 known = " ".join(sorted(SUFFIXES | CLIPS))
-                result.error = f"{path} is neither a picture nor a clip by its name ({known})."
+                result.error = (
+                    f"{result.file} is neither a picture nor a clip by its name ({known})."
+                )
         except (PictureError, CameraError) as error:
-            result.error = str(error)
+            result.error = shown(str(error))
         return result
 
     def _still(self, path: Path, result: Result) -> None:

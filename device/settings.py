@@ -136,10 +136,10 @@ class MatchingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """When a comparison becomes a candidate, and a candidate an alert."""
 
     threshold: Annotated[
-        float | None,
+        Annotated[float, Meta(ge=0.2, le=0.99)] | None,
         _text(
-            "Lowest comparison score of a candidate, 0.2 to 0.99. It belongs to one embedder's "
-            "scale; left out, it is the one that `models.toml` names for the embedder."
+            "Lowest comparison score of a candidate. It belongs to one embedder's scale; left out, "
+            "it is the one that `models.toml` names for the embedder."
         ),
     ] = None
     margin: Annotated[float, _number("Least lead over the best other reference.", 0.0, 0.5)] = 0.03

@@ -2,9 +2,10 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from device.errors import StorageError
 from device.files import write_atomically
@@ -20,7 +21,7 @@ class LocalStatus(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     at: str
-    process: int
+    process: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     camera: str
     broker: str
     status: StatusData

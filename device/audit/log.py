@@ -55,8 +55,13 @@ def _last_hash(file: Any) -> str:  # noqa: ANN401 - a binary file, opened for re
     size = file.seek(0, os.SEEK_END)
     if size == 0:
         return _FIRST
-    file.seek(max(0, size - _TAIL_BYTES))
-    tail: bytes = file.read()
+    tail, at = b"", size
+    # A line may be longer than one block; its hash is that of the whole of it.
+    while at > 0 and b"\n" not in tail[:-1]:
+        at = max(0, at - _TAIL_BYTES)
+        file.seek(at)
+        tail = file.read(size - at)
+    file.seek(0, os.SEEK_END)
     if not tail.endswith(b"\n"):
         file.write(b"\n")
         tail += b"\n"

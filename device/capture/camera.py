@@ -19,8 +19,8 @@ _RETRY_S = (0.5, 1.0, 2.0, 5.0)
 class Camera:
     """Reads a source in a thread of its own and holds the one newest frame.
 
-    A live source may drop frames; one that is not live waits until each frame is taken, and ends
-    for good at its end or its first fault. `now` is a monotonic clock in seconds.
+    A live source may drop frames; one that is not live waits until each frame is taken. One that is
+    not endless ends for good at its end or its first fault. `now` is a monotonic clock in seconds.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Camera:
         """
         with self._changed:
             silent_s = self._now() - self._alive_at
-            watched = self._source.live and not self._finished and self._fault is None
+            watched = self._source.endless and not self._finished and self._fault is None
             if watched and silent_s > self._stall_s:
                 return (
                     f"{self._source.name} has given no frame for {silent_s:.0f} s: check its "
@@ -95,21 +95,24 @@ class Camera:
                 if not self._read_until_end():
                     break
             except CameraError as error:
-                if self._healthy():
-                    failures = 0
+                failures = 0 if self._healthy() else failures
                 self._note(str(error))
-                if not self._source.live:
+                if not self._source.endless:
                     break
                 log.warning("%s", error)
             except Exception as error:  # the thread must outlive any driver's surprise
+                failures = 0 if self._healthy() else failures
                 self._note(f"{self._source.name} failed ({type(error).__name__}: {error}).")
                 log.exception("capture failed")
-                if not self._source.live:
+                if not self._source.endless:
                     break
             finally:
                 self._source.close()
             self._stopping.wait(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
             failures += 1
+        if self._stopping.is_set():
+            # A driver that hung may have given a frame after `stop` had given up on it.
+            self._drop_latest()
         with self._changed:
             self._finished = True
             self._changed.notify_all()

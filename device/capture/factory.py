@@ -1,5 +1,6 @@
 """Chooses the frame source that the configuration names."""
 
+import logging
 from pathlib import Path
 
 from device.capture.picamera import PiCameraSource
@@ -9,6 +10,8 @@ from device.capture.usb import UsbSource
 from device.capture.video import VideoSource
 from device.errors import ConfigurationError
 from device.settings import CameraSettings
+
+log = logging.getLogger(__name__)
 
 
 def source_for(camera: CameraSettings) -> FrameSource:
@@ -39,4 +42,4 @@ def source_for(camera: CameraSettings) -> FrameSource:
             loop=camera.loop,
             lores_width=camera.lores_width,
         )
-    return StillsSource(path, camera.lores_width)
+    return StillsSource(path, camera.lores_width, lambda error: log.warning("%s", error))

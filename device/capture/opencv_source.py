@@ -44,12 +44,16 @@ class FrameMaker:
         if buffer is None:
             msg = "No frame buffer came free: the processing has stopped."
             raise CameraError(msg)
-        ok, decoded = grabber.read(buffer)
+        try:
+            ok, decoded = grabber.read(buffer)
+            if ok and decoded is not buffer:
+                self._adopt(decoded, buffer)
+        except Exception:
+            self._main.give_back(buffer)
+            raise
         if not ok:
             self._main.give_back(buffer)
             return None
-        if decoded is not buffer:
-            self._adopt(decoded, buffer)
         return buffer
 
     def frame(self, main: Pixels, seconds: float, captured_at_ns: int | None = None) -> Frame:

@@ -63,6 +63,7 @@ class PiCameraSource:
     ) -> None:
         self.name = f"Pi camera {index}"
         self.live = True
+        self.endless = True
         self._main_size = (width, height)
         # libcamera wants even sizes; a multiple of 32 keeps the rows free of padding.
         self._lores_size = (lores_width, 2 * round(height * lores_width / width / 2))
@@ -80,6 +81,9 @@ class PiCameraSource:
         try:
             if self._camera is None:
                 self._camera = self._configured(module)
+            else:
+                # picamera2 forgets its controls when it starts.
+                self._camera.set_controls(self._known_controls(self._camera))
             self._camera.start()
         except CameraError:
             raise
@@ -115,14 +119,20 @@ class PiCameraSource:
     def close(self) -> None:
         """Stop the camera but keep the instance, so that `open` can start it again."""
         pending, self._pending = self._pending, None
+        if self._camera is None:
+            return
         try:
-            if self._camera is not None:
-                self._camera.stop()
             if pending is not None:
-                pending.get_result(timeout=0).release()
+                # picamera2 runs its jobs in order: `stop` would wait for ever behind a request
+                # that never comes.
+                self._camera.cancel_all_and_flush()
+            self._camera.stop()
         except Exception:  # noqa: BLE001 - a camera that cannot be stopped is given up
-            if self._camera is not None and pending is None:
-                self._abandon()
+            self._abandon()
+        if pending is not None:
+            # Cancelled, mostly; but it may have come just before.
+            with suppress(Exception):
+                pending.get_result(timeout=0).release()
 
     def _configured(self, module: Any) -> Any:  # noqa: ANN401 - picamera2 has no stubs
         if len(module.Picamera2.global_camera_info()) <= self._index:
@@ -132,13 +142,23 @@ class PiCameraSource:
             )
             raise CameraError(msg)
         camera = module.Picamera2(self._index)
+        try:
+            self._configure(camera)
+        except Exception:
+            # Left open it would keep the camera busy for every later attempt.
+            with suppress(Exception):
+                camera.close()
+            raise
+        return camera
+
+    def _configure(self, camera: Any) -> None:  # noqa: ANN401 - picamera2 has no stubs
         extra: dict[str, Any] = {}
         if self._upside_down:
             extra["transform"] = import_module("libcamera").Transform(hflip=1, vflip=1)
         configuration = camera.create_video_configuration(
             main={"size": self._main_size, "format": _FORMAT},
             lores={"size": self._lores_size, "format": _FORMAT},
-            controls=self._controls,
+            controls=self._known_controls(camera),
             buffer_count=6,
             display=None,
             encode=None,
@@ -146,7 +166,11 @@ class PiCameraSource:
             **extra,
         )
         camera.configure(configuration)
-        return camera
+
+    def _known_controls(self, camera: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Leave out what this camera does not have: AfMode and LensPosition without autofocus."""
+        known = camera.camera_controls
+        return {name: value for name, value in self._controls.items() if name in known}
 
     def _frame(self, request: Any) -> Frame:  # noqa: ANN401 - picamera2 has no stubs
         with ExitStack() as stack:

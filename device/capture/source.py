@@ -8,12 +8,15 @@ from device.capture.frame import Frame
 class FrameSource(Protocol):
     """Where frames come from. One thread opens, reads and closes it.
 
-    live: True for a camera: a frame that is not taken in time is dropped for a newer one. False for
-    a file that is read as fast as possible: every frame is processed.
+    live: True where a frame that is not taken in time is dropped for a newer one: a camera, or a
+    clip in real time. False for a file that is read as fast as possible: each frame is processed.
+    endless: True for a camera: silence is a fault, and after a fault it is opened again. False for
+    a file: its end, or its first fault, is the end.
     """
 
     name: str
     live: bool
+    endless: bool
 
     def open(self) -> None:
         """Start the source. Raises CameraError with what to do."""

@@ -34,8 +34,8 @@ def read_still(path: Path) -> Pixels:
             msg = f"{path} is empty."
             raise PictureError(msg)
         with warnings.catch_warnings():
-            # Pillow warns of what the limits below refuse anyway.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of what is refused below anyway, and of broken EXIF, which is no loss.
+            warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as image:
                 return _decode(path, image)
     except UnidentifiedImageError as error:
@@ -85,6 +85,7 @@ class StillsSource:
     """
 
     live = False
+    endless = False
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ class UsbSource:
     ) -> None:
         self.name = f"USB camera {device}"
         self.live = True
+        self.endless = True
         self._device = device
         self._size = (width, height)
         self._rate = frames_per_second

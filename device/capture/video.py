@@ -30,6 +30,7 @@ class VideoSource:
     ) -> None:
         self.name = f"clip {path}"
         self.live = not fast
+        self.endless = False
         self._path = path
         self._loop = loop
         self._lores_width = lores_width
@@ -38,7 +39,7 @@ class VideoSource:
         self._first: Pixels | None = None
         self._started = 0.0
         self._offset_s = 0.0
-        self._last_s = 0.0
+        self._last_s = -_LOOP_PAUSE_S
         self._frames = 0
 
     def open(self) -> None:
@@ -56,6 +57,8 @@ class VideoSource:
         height, width, channels = self._first.shape
         if self._maker is None or self._maker.shape != (height, width, channels):
             self._maker = FrameMaker((height, width, channels), self._lores_width)
+        # Zero at first; a clip that is opened again, for its loop or after a fault, goes on later.
+        self._offset_s = self._last_s + _LOOP_PAUSE_S
         self._started = time.monotonic() - self._offset_s
 
     def read(self, timeout_s: float) -> Frame | None:
@@ -109,7 +112,6 @@ class VideoSource:
             raise CameraError(msg)
 
     def _rewind(self) -> None:
-        self._offset_s = self._last_s + _LOOP_PAUSE_S
         self.close()
         self.open()
 

@@ -12,6 +12,7 @@ from device.audit import AuditLog
 from device.bundles import load_list
 from device.configuration import DEFAULT_PATH, read_configuration
 from device.errors import ConfigurationError, NotArmedError, PictureError
+from device.files import shown
 from device.matching import Gallery
 from device.policy.arming import unsigned_refusal
 from device.protocol.wording import DEMONSTRATION, NOTICE
@@ -22,7 +23,7 @@ from device.vision import Catalogue, Eye, default_directory
 
 def run(options: argparse.Namespace) -> int:
     """Compare every input; 0 when all could be read, 4 when one could not."""
-    purpose, case = options.purpose.strip(), options.case.strip()
+    purpose, case = shown(options.purpose.strip()), shown(options.case.strip())
     if not purpose or not case:
         msg = "--purpose and --case must say why you search, and for which case; they are logged."
         raise ConfigurationError(msg)
@@ -46,7 +47,12 @@ def run(options: argparse.Namespace) -> int:
             log.write(
                 time.time_ns(),
                 "search",
-                {"purpose": purpose, "case": case, "watchlist": gallery.list_id, "file": path.name},
+                {
+                    "purpose": purpose,
+                    "case": case,
+                    "watchlist": gallery.list_id,
+                    "file": shown(path.name),
+                },
             )
             result = searcher.search(path)
             unreadable += result.error is not None

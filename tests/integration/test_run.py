@@ -32,7 +32,7 @@ def passerby(scratch, watchlist, command):
     """Start `passerby run` on a clip; killed at the end of the test if it still runs."""
     started = []
 
-    def start(clip, port, pace="realtime", loop=False, wait=True):
+    def start(clip, port, *, pace="realtime", loop=False, wait=True):
         (scratch / "device.toml").write_text(
             f"""
             [device]

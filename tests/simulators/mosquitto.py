@@ -34,7 +34,7 @@ def wait_until(condition, timeout_s=20.0, what="the condition"):
 class Mosquitto:
     """extra: further lines of mosquitto.conf. anonymous: whether clients need no name."""
 
-    def __init__(self, folder, extra=(), anonymous=True, port=None):
+    def __init__(self, folder, extra=(), *, anonymous=True, port=None):
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self._conf = folder / "mosquitto.conf"
@@ -74,7 +74,7 @@ class Mosquitto:
 class Listener:
     """Subscribes to everything of Passerby with MQTT 5; `messages` holds (topic, message)."""
 
-    def __init__(self, port, client_id="listener", topic="passerby/#", persistent=False):
+    def __init__(self, port, client_id="listener", topic="passerby/#", *, persistent=False):
         self.messages = []
         self._subscribed = threading.Event()
         self._client = mqtt.Client(

@@ -81,6 +81,7 @@ class ScriptedSource:
     def __init__(self, *script, live=True, rate=10.0, open_errors=(), name="scripted source"):
         self.name = name
         self.live = live
+        self.endless = live
         self.rate = rate
         self.open_errors = list(open_errors)
         self.opens = 0

@@ -181,8 +181,9 @@ class StreetSource:
 
     name = "street"
 
-    def __init__(self, people, frames, on_read=lambda number: None, live=False):
+    def __init__(self, people, frames, on_read=lambda number: None, *, live=False):
         self.live = live
+        self.endless = live
         self._people, self._frames, self._on_read = people, frames, on_read
         self._number = 0
         self.released = 0

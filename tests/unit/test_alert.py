@@ -1,6 +1,7 @@
 """The alert on the wire: its schema, its words, and what is refused."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import jsonschema
@@ -118,10 +119,8 @@ def test_oversize_is_refused_before_it_is_read():
 def test_a_flipped_byte_is_refused_or_still_an_alert(place, value):
     payload = bytearray(encode_alert(make_alert()))
     payload[place % len(payload)] = value
-    try:
+    with suppress(MessageError):
         assert isinstance(decode_alert(bytes(payload)), Alert)
-    except MessageError:
-        pass
 
 
 @given(

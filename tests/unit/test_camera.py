@@ -7,6 +7,7 @@ import time
 import pytest
 
 from device.capture.camera import STALL_S, Camera
+from device.capture.video import VideoSource
 from device.errors import CameraError
 from tests.simulators.sources import END, PATIENCE_S, Hang, ScriptedSource, grey
 
@@ -40,7 +41,8 @@ def started():
 
     yield start
     for camera, source in cameras:
-        source.add(END)  # whoever waits for a frame need not wait for its time limit
+        if isinstance(source, ScriptedSource):
+            source.add(END)  # whoever waits for a frame need not wait for its time limit
         camera.stop()
 
 
@@ -360,3 +362,12 @@ def test_a_frame_that_arrives_after_stop_is_released_too(started, monkeypatch):
     join(PATIENCE_S)
     assert len(source.frames) == 1
     assert source.released == [0]
+
+
+def test_a_damaged_clip_in_real_time_ends_and_is_not_opened_again(started, tmp_path):
+    path = tmp_path / "broken.mp4"
+    path.write_text("no clip")
+    camera = started(VideoSource(path, fast=False))
+    assert camera.next(PATIENCE_S) is None
+    assert camera.finished
+    assert "cannot be read as a clip" in camera.fault

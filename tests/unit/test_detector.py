@@ -41,7 +41,8 @@ class EncodedFaces:
         return outputs
 
 
-def _face(x, y, w, h, stride=16, score=0.9):
+def _face(*box, stride=16, score=0.9):
+    x, y, w, h = box
     points = [
         (x + w * a, y + h * b)
         for a, b in [(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)]
@@ -55,7 +56,7 @@ def _picture(width=W, height=H):
 
 @pytest.mark.parametrize("stride", STRIDES)
 def test_a_face_comes_back_as_it_was_encoded(stride):
-    face = _face(100, 60, 50, 70, stride)
+    face = _face(100, 60, 50, 70, stride=stride)
     (row,) = Detector(EncodedFaces([face]), 0.5).detect(_picture(), W)
     assert np.allclose(row[:4], face["box"], atol=0.01)
     assert np.allclose(row[LANDMARKS].reshape(5, 2), face["points"], atol=0.01)
@@ -69,7 +70,7 @@ def test_answers_are_in_pixels_of_the_main_picture():
 
 
 def test_a_picture_of_another_shape_is_fitted_without_distortion():
-    network = EncodedFaces([_face(40, 30, 20, 20, 8)])
+    network = EncodedFaces([_face(40, 30, 20, 20, stride=8)])
     (row,) = Detector(network, 0.5).detect(_picture(640, 256), 640)
     assert np.allclose(row[:4], [80, 60, 40, 40], atol=0.05)
     assert network.seen[:128].min() == 90

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from tools.lab.distances import DISTANCES_M, LENSES, pixels, run, table
+from tools.lab.distances import DISTANCES_M, LENSES, _verdict, pixels, run, table
 
 
 def rows():
@@ -39,21 +39,34 @@ def test_the_table_has_a_full_row_for_every_lens_and_distance():
 def test_a_row_computed_by_hand():
     # 2304 * 0.063 / (2 * 4 * tan 33°) = 27.9; 640 * 0.15 / (8 * tan 33°) = 18.5.
     row = next(row for row in rows() if row[:2] == ["Camera Module 3 (66°)", "4 m"])
-    assert row[2:] == ["28", "18", "9", "yes, at the limit"]
+    assert row[2:] == ["28", "18", "9", "at the limit"]
 
 
 def test_the_verdict_only_worsens_with_distance():
-    order = ["yes", "yes, at the limit", "no"]
+    order = ["yes", "at the limit", "no"]
     for lens in LENSES:
         verdicts = [order.index(row[-1]) for row in rows() if row[0].startswith(f"{lens.name} (")]
         assert verdicts == sorted(verdicts)
         assert verdicts[0] < verdicts[-1]
 
 
-def test_the_verdict_is_no_below_sixteen_pixels_between_the_eyes():
-    assert all((int(row[2]) < 16 or int(row[3]) < 12) == (row[-1] == "no") for row in rows())
+@pytest.mark.parametrize(
+    ("eyes_px", "face_px", "verdict"),
+    [
+        (32, 20, "yes"),
+        (31.9, 20, "at the limit"),
+        (32, 19.9, "at the limit"),
+        (16, 14, "at the limit"),
+        (15.9, 100, "no"),
+        (100, 13.9, "no"),
+    ],
+)
+def test_the_verdict_asks_for_enough_pixels_of_the_eyes_and_of_the_face(eyes_px, face_px, verdict):
+    assert _verdict(eyes_px, face_px) == verdict
 
 
-def test_the_command_prints_the_table(capsys):
-    assert run(argparse.Namespace()) == 0
-    assert capsys.readouterr().out.strip() == table()
+def test_without_a_data_set_the_command_prints_the_table_and_says_what_is_missing(capsys, tmp_path):
+    assert run(argparse.Namespace(data=tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(table())
+    assert f"not measured: {tmp_path} is not here" in said

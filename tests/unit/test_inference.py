@@ -1,5 +1,6 @@
 """The choice of the interpreter, with modules that behave as the real ones were seen to."""
 
+import os
 import sys
 import types
 
@@ -113,8 +114,6 @@ def test_native_notices_are_kept_off_standard_error(models, capfd):
 
 
 def test_other_native_messages_come_through(capfd):
-    import os
-
     with inference.quiet_native_notices():
         os.write(2, b"INFO: noise\nERROR: the model is broken\n")
     assert capfd.readouterr().err == "ERROR: the model is broken\n"

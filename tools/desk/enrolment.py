@@ -11,7 +11,7 @@ from rich.progress import track
 from device.capture.frame import Picture
 from device.capture.stills import SUFFIXES, pictures_in, read_still
 from device.errors import PictureError, WatchlistError
-from device.files import write_atomically
+from device.files import shown, write_atomically
 from device.protocol.identifiers import utc_text, uuid7
 from device.protocol.watchlist import (
     MOST_REFERENCES,
@@ -102,9 +102,11 @@ def _images_of(path: Path) -> tuple[str, list[Path]]:
     if path.name.startswith("."):
         return "", []
     if path.is_dir():
-        reference_id, images = path.name, pictures_in(path)
+        reference_id, images = path.name, [p for p in pictures_in(path) if p.name[0] != "."]
     else:
         reference_id, images = path.stem, [path] if path.suffix.lower() in SUFFIXES else []
+    if images and not reference_id.isprintable():
+        raise WatchlistError(f"The name {shown(str(path))} cannot be a reference id: rename it.")
     if len(reference_id) > _LONGEST_ID:
         raise WatchlistError(f"The reference id {reference_id[:40]}… is too long.")
     if len(images) > _MOST_IMAGES:
@@ -114,7 +116,7 @@ def _images_of(path: Path) -> tuple[str, list[Path]]:
 
 def template_of(eye: Eye, file: Path, folder: Path, report: Report) -> bytes | None:
     """Return the template of a photograph, or None after reporting why it was rejected."""
-    name = str(file.relative_to(folder))
+    name = shown(str(file.relative_to(folder)))
     try:
         pixels = read_still(file)
     except PictureError as error:

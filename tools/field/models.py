@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -104,10 +105,12 @@ def _complete(entry: ModelEntry, mirror: str | None, part: Path, progress: Progr
             out.truncate(have)
             for chunk in _chunks(stream):
                 out.write(chunk)
+                have += len(chunk)
                 progress.advance(task, len(chunk))
             out.flush()
             os.fsync(out.fileno())
-    except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+        _check_whole(have, total)
+    except (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError) as error:
         reason = getattr(error, "reason", None) or error
         raise ModelError(
             f"{entry.name} could not be fetched ({reason}): check the network and the address, "
@@ -115,6 +118,12 @@ def _complete(entry: ModelEntry, mirror: str | None, part: Path, progress: Progr
         ) from error
     finally:
         progress.remove_task(task)
+
+
+def _check_whole(have: int, total: int | None) -> None:
+    """Raise ConnectionError for a connection that closed too early; read() takes it for the end."""
+    if total is not None and have < total:
+        raise ConnectionError(f"the connection ended after {have:,} of {total:,} bytes")
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:
@@ -135,13 +144,15 @@ def _open(entry: ModelEntry, mirror: str | None, have: int) -> tuple[BinaryIO, i
             f"{entry.name} is a conversion that no upstream publishes: give a mirror that has "
             f"{name}, with --from FOLDER or --from ADDRESS."
         )
-    request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"})  # noqa: S310
     try:
+        request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"})  # noqa: S310
         answer = urllib.request.urlopen(request, timeout=_TIMEOUT_S)  # noqa: S310 - http(s) only
     except urllib.error.HTTPError as error:
         if error.code == _RANGE_NOT_SATISFIABLE and have:
             return _open(entry, mirror, 0)
         raise
+    except ValueError as error:
+        raise urllib.error.URLError(f"{address} is no address") from error
     if answer.status != _PARTIAL_CONTENT:
         have = 0
     length = answer.headers.get("Content-Length")

@@ -31,15 +31,17 @@ def read_manifest(folder: Path) -> list[Item]:
             missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
                 raise PictureError(f"{path} lacks the columns {', '.join(missing)} (docs/data.md).")
-            return [_item(folder, row) for row in reader]
+            return [_item(folder, row, f"{path}, line {reader.line_num}") for row in reader]
     except FileNotFoundError as error:
         raise PictureError(f"{path} does not exist; --data must name a data set.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise PictureError(f"{path} cannot be read ({error}).") from error
 
 
-def _item(folder: Path, row: dict[str, str]) -> Item:
-    identities = tuple(name for name in (row["identity"] or "").split("|") if name)
+def _item(folder: Path, row: dict[str, str], place: str) -> Item:
+    if any(row[name] is None for name in _COLUMNS):
+        raise PictureError(f"{place} is cut: it has fewer columns than the first line.")
+    identities = tuple(name for name in row["identity"].split("|") if name)
     return Item(
         folder / row["file"],
         identities,

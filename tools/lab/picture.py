@@ -77,8 +77,8 @@ def _same(box: Floats, alert: Marked) -> bool:
 def _blur(picture: Pixels, box: Floats) -> None:
     x, y, width, height = (float(value) for value in box)
     left, top = max(0, int(x - _MARGIN * width)), max(0, int(y - _MARGIN * height))
-    right = min(picture.shape[1], int(x + (1 + _MARGIN) * width) + 1)
-    bottom = min(picture.shape[0], int(y + (1 + _MARGIN) * height) + 1)
+    right = max(0, min(picture.shape[1], int(x + (1 + _MARGIN) * width) + 1))
+    bottom = max(0, min(picture.shape[0], int(y + (1 + _MARGIN) * height) + 1))
     region = picture[top:bottom, left:right]
     if not region.size:
         return

@@ -15,6 +15,7 @@ class Playlist:
     """
 
     live = False
+    endless = False
 
     def __init__(self, clips: list[Path]) -> None:
         self.name = f"{len(clips)} clips"

@@ -13,7 +13,9 @@ def wilson(hits: int, total: int) -> tuple[float, float]:
     z2 = _Z95 * _Z95
     centre = share + z2 / (2 * total)
     half = _Z95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
-    return (centre - half) / (1 + z2 / total), (centre + half) / (1 + z2 / total)
+    low, high = (centre - half) / (1 + z2 / total), (centre + half) / (1 + z2 / total)
+    # Rounding must not print a proportion below nought.
+    return max(0.0, low), min(1.0, high)
 
 
 def proportion(hits: int, total: int) -> str:
