@@ -25,7 +25,7 @@ from device.protocol.status import State, StatusData
 from device.protocol.topics import Topics
 from device.recognition import Recogniser, limits_for, scale_of
 from device.settings import Settings
-from device.vision import Eye, Observation, Sighting
+from device.vision import Eye, Sighting
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,11 @@ class Appliance:
         self._stopping = threading.Event()
         self._processing_fault: str | None = None
         self.ledger = Ledger()
+
+    @property
+    def storage_fault(self) -> str | None:
+        """Why the state directory cannot be written, in a sentence, or None."""
+        return self._notebook.fault
 
     def stop(self) -> None:
         """Ask `run` to end; safe from a signal handler."""
@@ -99,12 +104,13 @@ class Appliance:
 
     def _process(self, frame: Frame, *, armed: bool) -> None:
         """Process one frame and wipe it, whatever happens."""
-        observation: Observation | None = None
         try:
             if armed:
                 observation = self._recogniser.process(
                     frame, lambda confirmed, face: self._raise_alert(frame, confirmed, face)
                 )
+                self.ledger.faces += observation.new_tracks
+                self.ledger.compared += observation.compared
                 self._processing_fault = None
         except Exception as error:  # noqa: BLE001 - a failed frame goes the way of a good one (R14)
             self.ledger.faults += 1
@@ -112,14 +118,10 @@ class Appliance:
             log.error("frame not processed: %s: %s", type(error).__name__, error)  # noqa: TRY400
         finally:
             frame.release()
-        self.ledger.frames += 1
+        faces = self._recogniser.faces_in_frame if armed else 0
+        self.ledger.frame_ended(faces, wiped=frame.released and self._eye.wiped)
         if self.ledger.frames % _LOG_EVERY == 0:
             log.debug("frames=%d", self.ledger.frames)
-        if observation is not None:
-            self.ledger.faces += observation.new_tracks
-            self.ledger.appearances += observation.faces
-            self.ledger.compared += observation.compared
-            self.ledger.destroyed += observation.faces
 
     def _raise_alert(self, frame: Frame, confirmed: Confirmed, face: Sighting) -> None:
         if not self._cooldown.ready(confirmed.reference_id, frame.seconds):

@@ -41,6 +41,11 @@ class Recogniser:
             self._confirmation.end(track)
         return observation
 
+    @property
+    def faces_in_frame(self) -> int:
+        """How many faces the newest frame showed."""
+        return self._observer.faces_in_frame
+
     def forget(self) -> None:
         """End all tracks: the camera stopped, or comparing is forbidden now."""
         self._observer.forget()

@@ -8,10 +8,11 @@ class Ledger:
     """Aggregate counts of one run. They stay on the device until the sealed record (R16).
 
     frames: processed. faces: tracks, that is people passing, as well as the tracker can tell.
-    appearances: faces in frames. compared: shots that reached the embedder. destroyed: appearances
-    whose pixels, crops and templates are gone; counted when the frame's buffers were wiped, so that
-    it equals `appearances` or something is wrong. alerts: left the matching as alerts.
-    faults: frames whose processing failed; their faces are destroyed all the same (R14).
+    appearances: faces in frames. compared: shots that were worth cutting out. destroyed:
+    appearances after whose frame the frame's, the crop's and the detector's buffers were found
+    blank, so that it equals `appearances` or something is wrong. alerts: left the matching as
+    alerts. faults: frames whose processing failed; their faces are counted and destroyed all the
+    same (R14).
     """
 
     frames: int = 0
@@ -21,6 +22,13 @@ class Ledger:
     destroyed: int = 0
     alerts: int = 0
     faults: int = 0
+
+    def frame_ended(self, faces: int, *, wiped: bool) -> None:
+        """Count a frame and the faces in it. wiped: its buffers were found blank."""
+        self.frames += 1
+        self.appearances += faces
+        if wiped:
+            self.destroyed += faces
 
     def lines(self) -> list[str]:
         """Return the ledger for people."""

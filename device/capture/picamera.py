@@ -179,7 +179,7 @@ class PiCameraSource:
             lores = self._picture(stack, request, "lores")
             sensor_ns = int(request.get_metadata()["SensorTimestamp"])
             # SensorTimestamp counts since boot, as CLOCK_BOOTTIME does.
-            age_ns = max(0, time.clock_gettime_ns(time.CLOCK_BOOTTIME) - sensor_ns)
+            elapsed_ns = max(0, time.clock_gettime_ns(time.CLOCK_BOOTTIME) - sensor_ns)
             held = stack.pop_all()
 
         def release() -> None:
@@ -188,7 +188,9 @@ class PiCameraSource:
             held.close()
 
         number, self._number = self._number, self._number + 1
-        return Frame(number, time.time_ns() - age_ns, sensor_ns / 1e9, lores, main, release=release)
+        return Frame(
+            number, time.time_ns() - elapsed_ns, sensor_ns / 1e9, lores, main, release=release
+        )
 
     def _picture(self, stack: ExitStack, request: Any, stream: str) -> Picture:  # noqa: ANN401
         width, height = request.config[stream]["size"]

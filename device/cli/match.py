@@ -102,8 +102,10 @@ def _as_text(result: Result) -> str:
         look_alike = "; thin margin: check for a look-alike" if found.margin_band == "thin" else ""
         lines.append(
             f"  possible match: {found.reference_id} ({found.band}{look_alike}){place}, "
-            f"face at x {found.box[0]}, y {found.box[1]}; not an identification"
+            f"face at x {found.box[0]}, y {found.box[1]}"
         )
+    if result.candidates:
+        lines.append(f"  {NOTICE}")
     if not result.candidates and result.error is None:
         lines.append("  no candidate")
     lines += [f"  a face was not compared: {reason}" for reason in result.not_compared]

@@ -12,7 +12,7 @@ from device.appliance import Appliance
 from device.bundles import load_list
 from device.capture import Camera, source_for
 from device.configuration import read_configuration
-from device.errors import BrokerError, CameraError, ConfigurationError, NotArmedError
+from device.errors import BrokerError, CameraError, ConfigurationError, NotArmedError, StorageError
 from device.matching import Gallery
 from device.policy import transport
 from device.policy.arming import unsigned_refusal
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     undelivered = appliance.run(lambda: _say_ready(source.name, eye, len(gallery)))
     if options.ledger:
         print("\n".join(appliance.ledger.lines()))
-    return _result(camera, undelivered, courier.fault)
+    return _result(appliance, camera, undelivered, courier.fault)
 
 
 def _refuse_what_must_not_start(settings: Settings) -> None:
@@ -77,10 +77,14 @@ def _seconds_since_start() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
 
 
-def _result(camera: Camera, undelivered: int, broker_fault: str | None) -> int:
+def _result(
+    appliance: Appliance, camera: Camera, undelivered: int, broker_fault: str | None
+) -> int:
     if undelivered:
         msg = f"{undelivered} alerts were not delivered. {broker_fault or ''}".strip()
         raise BrokerError(msg)
+    if appliance.storage_fault is not None:
+        raise StorageError(appliance.storage_fault)
     if camera.finished and camera.fault is not None:
         raise CameraError(camera.fault)
     return 0

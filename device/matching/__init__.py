@@ -2,7 +2,7 @@
 
 In: `Probe`s, inside `Sighting`s. Out: `Candidate`s and, once enough shots agree, `Confirmed` ones.
 Never: keeps a probe, publishes a score. A face below the threshold leaves nothing behind; one above
-it leaves a reference id and a few numbers until its track ends. Answers for R13, R31, R47.
+it leaves a reference id and a few numbers until its track ends. Answers for R13 and R47.
 """
 
 from device.matching.comparison import Candidate, Limits, compare

@@ -2,5 +2,5 @@
 
 Pure rules over settings and facts that are handed in; no I/O, no clock of its own. In doubt the
 answer is no. Signed authorisations, time windows and the stop rule come into this room later; the
-callers already ask it before every comparison. Answers for R5 (in part), R34, R47.
+callers already ask it before every comparison. Answers, in part, for R5 and R46.
 """

@@ -49,7 +49,7 @@ class AlertData(Struct, frozen=True, forbid_unknown_fields=True):
     """What a verifier and a back office learn of a candidate.
 
     quality: of the best shot, 0 to 1. shots: comparisons that named this reference. threshold_id:
-    the threshold that was applied, not its value. delayed: the alert waited before it was sent.
+    name of the threshold that was applied. delayed: the alert waited before it was sent.
     run, sequence: number of this alert, from 1, since the start named by `run`; a gap is a loss.
     """
 

@@ -65,8 +65,17 @@ class Detector:
         height = min(self._height, max(1, round(picture.height * scale)))
         pixels: Pixels = picture.region_bgr(0, 0, picture.width, picture.height)
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        self._canvas[:height, :width] = cv2.resize(pixels, (width, height), interpolation=method)
+        fitted = cv2.resize(pixels, (width, height), interpolation=method)
+        self._canvas[:height, :width] = fitted
+        fitted.fill(0)
+        if not np.shares_memory(pixels, picture.pixels):
+            pixels.fill(0)
         return scale
+
+    @property
+    def wiped(self) -> bool:
+        """True when no pixel of a frame is left in the canvas."""
+        return not self._canvas.any()
 
     def _decode(self, outputs: list[Floats]) -> Floats:
         candidates = []

@@ -53,14 +53,23 @@ class Eye:
         probe, faults = self.probe(main, landmarks)
         if probe is None:
             return None, faults
-        sample = self.aligner.align(main, landmarks)
-        sample.pixels[:] = sample.pixels[:, ::-1].copy()
-        mirrored = self.embedder.embed(sample)
-        sample.wipe()
-        mean = probe.template + mirrored.template
-        for single in (probe, mirrored):
-            single.wipe()
+        try:
+            sample = self.aligner.align(main, landmarks)
+            try:
+                sample.pixels[:] = sample.pixels[:, ::-1].copy()
+                mirrored = self.embedder.embed(sample)
+            finally:
+                sample.wipe()
+            mean = probe.template + mirrored.template
+            mirrored.wipe()
+        finally:
+            probe.wipe()
         return Probe(mean / np.linalg.norm(mean)), []
+
+    @property
+    def wiped(self) -> bool:
+        """True when no pixel of a frame and no face is left in the buffers."""
+        return self.aligner.wiped and self.detector.wiped
 
     def probe(self, main: Picture, landmarks: Floats) -> tuple[Probe | None, list[str]]:
         """Cut out, judge and embed one face; the crop is wiped before this returns.

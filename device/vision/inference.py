@@ -75,18 +75,21 @@ class Network:
     def run(self, image: Pixels) -> list[Floats]:
         """Run the model on one image (height, width, 3) uint8; return its outputs as float32.
 
-        The input and output tensors are wiped before this returns (R13).
+        The input and output tensors are wiped before this returns or raises (R13).
         """
         tensor = self._interpreter.tensor(self._input["index"])
-        tensor()[0] = image
-        self._interpreter.invoke()
-        results = []
-        for output in self._outputs:
-            raw = self._interpreter.tensor(output["index"])
-            results.append(_dequantised(raw(), output["quantization"]))
-            raw().fill(0)
-        tensor().fill(0)
-        return results
+        try:
+            tensor()[0] = image
+            self._interpreter.invoke()
+            return [self._read(output) for output in self._outputs]
+        finally:
+            tensor().fill(0)
+
+    def _read(self, output: dict[str, Any]) -> Floats:
+        raw = self._interpreter.tensor(output["index"])
+        values = _dequantised(raw(), output["quantization"])
+        raw().fill(0)
+        return values
 
 
 def _dequantised(raw: npt.NDArray[Any], quantization: tuple[float, int]) -> Floats:

@@ -50,4 +50,10 @@ class MotionGate:
         width = min(_WIDTH, lores.width)
         height = max(1, round(lores.height * width / lores.width))
         small = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.blur(small, (3, 3)), dtype=np.float32)
+        blurred = cv2.blur(small, (3, 3))
+        result = np.asarray(blurred, dtype=np.float32)
+        small.fill(0)
+        blurred.fill(0)
+        if not np.shares_memory(gray, lores.pixels):
+            gray.fill(0)
+        return result

@@ -48,20 +48,24 @@ class Observer:
         self._budget = ShotBudget(vision.shots_per_track)
         self._faces_per_frame = vision.faces_per_frame
         self._pending: set[int] = set()
+        self.faces_in_frame = 0
+        """How many faces the newest frame showed; known also when its processing failed."""
 
     def observe(self, frame: Frame, compare: Compare) -> Observation:
         """Look for faces in a frame and compare the ones worth it."""
+        self.faces_in_frame = 0
         moved = self._gate is None or self._gate.moved(frame.lores)
         if not moved and not self._tracker.live:
             return Observation(detected=False, faces=0, compared=0, new_tracks=0, ended=())
         begun = self._tracker.begun
         detections = self._eye.detector.detect(frame.lores, frame.main.width)
+        self.faces_in_frame = len(detections)
         pairs = self._tracker.update(detections, frame.seconds)
         ended = tuple(self._tracker.ended)
         self._pending.difference_update(ended)
         shots = self._worth_it(pairs, detections, frame.seconds)
         for shot in shots:
-            self._compare(frame, shot, compare)
+            self._compare(frame, shot, detections[:, :4], compare)
         return Observation(
             detected=True,
             faces=len(detections),
@@ -95,14 +99,22 @@ class Observer:
         shots.sort(key=lambda shot: (shot.track.number not in self._pending, -shot.score))
         return shots[: self._faces_per_frame]
 
-    def _compare(self, frame: Frame, shot: _Shot, compare: Compare) -> None:
+    def _compare(self, frame: Frame, shot: _Shot, boxes: Floats, compare: Compare) -> None:
         self._budget.spend(shot.track, shot.score, frame.seconds)
         probe, _ = self._eye.probe(frame.main, shot.landmarks)
         if probe is None:
             return
         try:
             number = shot.track.number
-            sighting = Sighting(number, probe, shot.row[:4], shot.pose, shot.score, main=frame.main)
+            sighting = Sighting(
+                number,
+                probe,
+                shot.row[:4],
+                pose=shot.pose,
+                quality=shot.score,
+                main=frame.main,
+                others=boxes,
+            )
             if compare(sighting):
                 self._pending.add(number)
             else:

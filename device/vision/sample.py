@@ -84,6 +84,11 @@ class Aligner:
                 temporary.fill(0)
         return Sample(self._buffer)
 
+    @property
+    def wiped(self) -> bool:
+        """True when no face is left in the buffer."""
+        return not self._buffer.any()
+
     def _region(self, matrix: Floats, main: Picture) -> tuple[int, int, int, int]:
         """Return the part of the picture that the crop shows, two pixels wider, even corners."""
         linear = matrix[:, :2].astype(np.float64)

@@ -25,7 +25,15 @@ def _all():
         picture,
         Sample(pixels),
         probe,
-        Sighting(1, probe, np.zeros(4, np.float32), Pose(1, 0, 0, 0), 0.5, main=picture),
+        Sighting(
+            1,
+            probe,
+            np.zeros(4, np.float32),
+            pose=Pose(1, 0, 0, 0),
+            quality=0.5,
+            main=picture,
+            others=np.zeros((0, 4), np.float32),
+        ),
         Gallery(watchlist([30]), SHA),
     ]
 

@@ -76,6 +76,7 @@ class HueDetector:
     """Finds saturated squares; the same interface as `device.vision.detector.Detector`."""
 
     input_size = (WIDTH, HEIGHT)
+    wiped = True
 
     def __init__(self):
         self.calls = 0

@@ -80,6 +80,7 @@ def test_a_frame_that_fails_is_wiped_and_the_next_ones_go_on(tmp_path):
     seeing.detector.detect = fail_now_and_then
     appliance.run()
     assert appliance.ledger.faults == 6
+    assert appliance.ledger.appearances == appliance.ledger.destroyed == 108
     assert [alert.data.reference_id for alert in sink.alerts] == ["ref-30"]
     assert all(not frame.main.pixels.any() for frame in source.given)
     assert any("could not be processed" in r for s in sink.statuses for r in s.reasons)
@@ -169,3 +170,32 @@ def test_the_crop_shows_the_alerting_face_and_little_else(tmp_path):
     hsv = cv2.cvtColor(crop, cv2.COLOR_BGR2HSV)
     middle = hsv[crop.shape[0] // 3 : -crop.shape[0] // 3, crop.shape[1] // 3 : -crop.shape[1] // 3]
     assert abs(float(np.median(middle[:, :, 0])) - 30) < 4
+
+
+def test_faces_of_a_frame_that_fails_after_detection_are_counted_and_destroyed(tmp_path):
+    appliance, _, seeing = _appliance(tmp_path, StreetSource(WALKERS, 10))
+
+    def fail(_):
+        raise RuntimeError("fault injected")
+
+    seeing.embedder.embed = fail
+    appliance.run()
+    assert appliance.ledger.faults > 0
+    assert appliance.ledger.appearances == appliance.ledger.destroyed == 20
+
+
+def test_the_ledger_notices_a_face_that_was_not_wiped(tmp_path, monkeypatch):
+    monkeypatch.setattr("device.vision.sample.Sample.wipe", lambda _: None)
+    appliance, _, _ = _run(tmp_path, StreetSource(WALKERS, 60))
+    assert appliance.ledger.appearances == 120
+    assert appliance.ledger.destroyed < 120
+
+
+def test_a_neighbour_in_the_crop_is_painted_over(tmp_path):
+    couple = [Person(30, 100, y=100), Person(90, 195, y=100)]
+    _, sink, _ = _run(tmp_path, StreetSource(couple, 20))
+    crop = cv2.imdecode(np.frombuffer(sink.alerts[0].data.crop.data, np.uint8), cv2.IMREAD_COLOR)
+    hsv = cv2.cvtColor(crop, cv2.COLOR_BGR2HSV)
+    saturated = hsv[hsv[:, :, 1] > 100]
+    assert len(saturated) > 1000
+    assert (abs(saturated[:, 0].astype(int) - 30) < 12).mean() > 0.98

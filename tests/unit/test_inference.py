@@ -101,6 +101,18 @@ def test_outputs_are_dequantised_and_the_tensors_wiped(installed, tmp_path):
     assert not network._interpreter.tensors[1].any()
 
 
+def test_the_input_is_wiped_when_the_network_fails(installed, tmp_path):
+    class Broken(Interpreter):
+        def invoke(self):
+            raise RuntimeError("fault injected")
+
+    installed("ai_edge_litert", Interpreter=Broken)
+    network = open_network(tmp_path / "m.tflite", 1)
+    with pytest.raises(RuntimeError, match="injected"):
+        network.run(np.full((4, 4, 3), 40, np.uint8))
+    assert not network._interpreter.tensors[0].any()
+
+
 def test_the_real_runtime_opens_the_real_models(models):
     for entry in models.entries:
         network = models.open(entry, 1, edge_tpu=True)

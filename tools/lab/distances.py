@@ -86,7 +86,9 @@ def run(options: argparse.Namespace) -> int:
     photographs = [i.path for i in read_manifest(options.data) if i.subset == "mugshot_like"]
     eye = Eye.open(Catalogue.read(default_directory()), ModelSettings(), VisionSettings())
     pixels = [read_still(path) for path in photographs]
-    widths = [float(find_faces(eye, picture)[0].box[2]) for picture in pixels]
+    faces = [find_faces(eye, picture) for picture in pixels]
+    pixels = [picture for picture, found in zip(pixels, faces, strict=True) if found]
+    widths = [float(found[0].box[2]) for found in faces if found]
     for wanted in _MEASURED_WIDTHS_PX:
         found = sum(
             _found(eye, picture, wanted / width)
