@@ -372,7 +372,9 @@ class Picamera2:
         """Like the real one, work only when a frame arrived or somebody prodded."""
         while not self._abort.is_set():
             prodded = self._notified.wait(PERIOD_S)
-            self._notified.clear()
+            if prodded:
+                # Cleared only when seen: the real one's pipe forgets no prod either.
+                self._notified.clear()
             arrived = self._expose()
             if prodded or arrived:
                 self._process_requests(arrived)
