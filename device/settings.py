@@ -47,7 +47,8 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True):
     kind: Annotated[
         Literal["picamera2", "usb", "video", "stills"],
         _text(
-            "`picamera2` (the Pi's camera), `usb` (V4L2), `video` (a clip) or `stills` (a folder)."
+            "`picamera2` (the Pi's camera), `usb` (V4L2), `video` (a clip) or `stills` (a folder "
+            "of consecutive pictures; to compare single ones use `passerby match`)."
         ),
     ]
     path: Annotated[
@@ -64,7 +65,7 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True):
         int, _number("Width of the small stream for motion and detection, in pixels.", 64, 1920)
     ] = 640
     frames_per_second: Annotated[
-        float, _number("Frames asked of the camera per second.", 1, 60)
+        float, _number("Frames asked of the camera per second, or of a folder of stills.", 1, 60)
     ] = 15.0
     exposure: Annotated[
         Literal["short", "normal"],

@@ -42,4 +42,9 @@ def source_for(camera: CameraSettings) -> FrameSource:
             loop=camera.loop,
             lores_width=camera.lores_width,
         )
-    return StillsSource(path, camera.lores_width, lambda error: log.warning("%s", error))
+    return StillsSource(
+        path,
+        camera.lores_width,
+        camera.frames_per_second,
+        on_unreadable=lambda error: log.warning("%s", error),
+    )

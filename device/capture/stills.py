@@ -79,8 +79,9 @@ def _decode(path: Path, image: Image.Image) -> Pixels:
 
 
 class StillsSource:
-    """A folder of pictures as a frame source: each file is one frame, in the order of their names.
+    """A folder of consecutive pictures as a frame source, in the order of their names.
 
+    frames_per_second: how far apart they are on the source's clock, which the tracker goes by.
     A file that cannot be read is handed to `on_unreadable` and left out; the others go on.
     """
 
@@ -91,11 +92,13 @@ class StillsSource:
         self,
         folder: Path,
         lores_width: int = 640,
+        frames_per_second: float = 15.0,
         on_unreadable: Callable[[PictureError], None] = lambda _: None,
     ) -> None:
         self.name = f"stills in {folder}"
         self._folder = folder
         self._lores_width = lores_width
+        self._rate = frames_per_second
         self._on_unreadable = on_unreadable
         self._waiting: list[Path] = []
         self._number = 0
@@ -111,7 +114,7 @@ class StillsSource:
             raise CameraError(msg)
 
     def read(self, timeout_s: float) -> Frame | None:
-        """See `FrameSource.read`. Stills are one second apart on the source's clock."""
+        """See `FrameSource.read`."""
         del timeout_s
         while self._waiting:
             path = self._waiting.pop(0)
@@ -134,7 +137,7 @@ class StillsSource:
 
         number, self._number = self._number, self._number + 1
         lores, main = Picture.of_bgr(small), Picture.of_bgr(pixels)
-        return Frame(number, time.time_ns(), float(number), lores, main, release=release)
+        return Frame(number, time.time_ns(), number / self._rate, lores, main, release=release)
 
 
 def pictures_in(folder: Path) -> list[Path]:

@@ -22,7 +22,7 @@ from device.opencv import cv2
 from device.policy import transport
 from device.policy.arming import unsigned_refusal
 from device.settings import ModelSettings, Settings, VisionSettings
-from device.vision import Catalogue, Eye, default_directory
+from device.vision import Catalogue, Eye
 
 # No Passerby was built before this; a clock that says less has lost the time.
 _BUILT_NS = 1_793_491_200_000_000_000
@@ -79,12 +79,8 @@ def _numpy() -> str:
     return f"NumPy {np.__version__}, OpenCV {cv2.__version__}"
 
 
-def _catalogue(models: ModelSettings) -> Catalogue:
-    return Catalogue.read(Path(models.directory) if models.directory else default_directory())
-
-
 def _models(models: ModelSettings) -> str:
-    catalogue = _catalogue(models)
+    catalogue = Catalogue.configured(models.directory)
     entries = [
         catalogue.entry(models.detector, "detector"),
         catalogue.entry(models.embedder, "embedder"),
@@ -95,7 +91,7 @@ def _models(models: ModelSettings) -> str:
 
 
 def _interpreter(models: ModelSettings, vision: VisionSettings) -> str:
-    eye = Eye.open(_catalogue(models), models, vision)
+    eye = Eye.open(Catalogue.configured(models.directory), models, vision)
     return str(eye.runtime)
 
 
@@ -142,7 +138,9 @@ def _watchlist(settings: Settings) -> str:
     if refusal is not None:
         raise NotArmedError(refusal)
     watchlist = load_list(Path(settings.watchlist.path))
-    entry = _catalogue(settings.models).entry(settings.models.embedder, "embedder")
+    entry = Catalogue.configured(settings.models.directory).entry(
+        settings.models.embedder, "embedder"
+    )
     gallery = Gallery(watchlist, entry.sha256)
     return f"{len(gallery)} references, version {gallery.version}, UNSIGNED (demonstration)"
 

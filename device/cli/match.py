@@ -18,7 +18,7 @@ from device.policy.arming import unsigned_refusal
 from device.protocol.wording import DEMONSTRATION, NOTICE
 from device.search import Result, Searcher, inputs_of
 from device.settings import CameraSettings, DeviceSettings, Settings, WatchlistSettings
-from device.vision import Catalogue, Eye, default_directory
+from device.vision import Catalogue, Eye
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,8 +33,7 @@ def run(options: argparse.Namespace) -> int:
         raise NotArmedError(refusal)
     inputs = inputs_of(options.paths)
     watchlist = load_list(options.watchlist)
-    directory = settings.models.directory
-    catalogue = Catalogue.read(Path(directory) if directory else default_directory())
+    catalogue = Catalogue.configured(settings.models.directory)
     eye = Eye.open(catalogue, settings.models, settings.vision)
     gallery = Gallery(watchlist, eye.embedder_entry.sha256)
     searcher = Searcher(eye, gallery, settings)

@@ -19,7 +19,7 @@ from device.policy.arming import unsigned_refusal
 from device.protocol.topics import Topics
 from device.protocol.wording import DEMONSTRATION
 from device.settings import Settings
-from device.vision import Catalogue, Eye, default_directory
+from device.vision import Catalogue, Eye
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,8 +28,7 @@ def run(options: argparse.Namespace) -> int:
     _refuse_what_must_not_start(settings)
     watchlist = load_list(Path(settings.watchlist.path))
     source = source_for(settings.camera)
-    directory = settings.models.directory
-    catalogue = Catalogue.read(Path(directory) if directory else default_directory())
+    catalogue = Catalogue.configured(settings.models.directory)
     eye = Eye.open(catalogue, settings.models, settings.vision)
     gallery = Gallery(watchlist, eye.embedder_entry.sha256)
     topics = Topics(settings.device.site, settings.device.id)

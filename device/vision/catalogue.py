@@ -99,6 +99,11 @@ class Catalogue:
             raise ModelError(msg) from error
         return cls(directory, entries)
 
+    @classmethod
+    def configured(cls, directory: str) -> "Catalogue":
+        """Read the catalogue of a configured folder; empty: the one that came with Passerby."""
+        return cls.read(Path(directory) if directory else default_directory())
+
     def entry(self, name: str, role: Role) -> ModelEntry:
         """Return the entry of that name. Raises ModelError, naming those of the role."""
         names = [entry.name for entry in self.entries if entry.role == role]
