@@ -276,11 +276,11 @@ def test_a_bad_file_is_reported_and_the_others_go_on(folder):
     assert str(folder / "b.jpg") in str(unreadable[0])
 
 
-def test_stills_are_numbered_and_a_second_apart(folder):
-    source = StillsSource(folder)
+def test_stills_are_numbered_and_as_far_apart_as_the_frame_rate_says(folder):
+    source = StillsSource(folder, frames_per_second=4.0)
     source.open()
     frames = [source.read(1.0) for _ in range(3)]
-    assert [(f.number, f.seconds) for f in frames] == [(0, 0.0), (1, 1.0), (2, 2.0)]
+    assert [(f.number, f.seconds) for f in frames] == [(0, 0.0), (1, 0.25), (2, 0.5)]
     assert source.read(1.0) is None
 
 
