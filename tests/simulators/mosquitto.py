@@ -22,7 +22,7 @@ def free_port():
         return sock.getsockname()[1]
 
 
-def wait_until(condition, timeout_s=20.0, what="the condition"):
+def wait_until(condition, timeout_s=60.0, what="the condition"):
     """Wait for something to happen; a bound against hanging, not a measure of speed."""
     deadline = time.monotonic() + timeout_s
     while not condition():
