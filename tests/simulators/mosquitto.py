@@ -57,6 +57,10 @@ class Mosquitto:
         wait_until(self._listens, what=f"mosquitto ({self._log.read_text()})")
         return self
 
+    def freeze(self):
+        """Stop the process where it stands: what is sent to it now it never takes."""
+        self._process.send_signal(signal.SIGSTOP)
+
     def kill(self):
         self._process.kill()
         self._process.wait()
