@@ -100,7 +100,8 @@ class Appliance:
             self._recogniser.forget()
         if frame is not None:
             self._process(frame, armed=not reasons)
-        self._report("not comparing" if reasons else "comparing", reasons)
+        idle = bool(reasons) or self._processing_fault is not None
+        self._report("not comparing" if idle else "comparing", reasons)
 
     def _process(self, frame: Frame, *, armed: bool) -> None:
         """Process one frame and wipe it, whatever happens."""

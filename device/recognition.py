@@ -30,16 +30,20 @@ class Recogniser:
 
         def consider(sighting: Sighting) -> bool:
             candidate = compare(self._gallery, sighting.probe, self._limits)
-            if candidate is not None:
+            if candidate is None:
+                self._confirmation.miss(sighting.track)
+            else:
                 confirmed = self._confirmation.add(sighting.track, candidate, sighting.quality)
                 if confirmed is not None:
                     on_confirmed(confirmed, sighting)
             return self._confirmation.waits(sighting.track)
 
-        observation = self._observer.observe(frame, consider)
-        for track in observation.ended:
-            self._confirmation.end(track)
-        return observation
+        try:
+            return self._observer.observe(frame, consider)
+        finally:
+            # Also when the frame failed: a track's end ends what was kept of it.
+            for track in self._observer.ended():
+                self._confirmation.end(track)
 
     @property
     def faces_in_frame(self) -> int:

@@ -126,7 +126,13 @@ class VisionSettings(Struct, frozen=True, forbid_unknown_fields=True):
         float, _number("Smallest sharpness of an aligned face (docs/vision.md).", 0, 10)
     ] = 0.05
     shots_per_track: Annotated[
-        int, _number("Most comparisons of one passing face; those that alert excepted.", 2, 100)
+        int,
+        _number(
+            "Most comparisons of one passing face; twice as many while a candidate waits for "
+            "confirmation, and a clearly better shot is always compared.",
+            2,
+            100,
+        ),
     ] = 12
     faces_per_frame: Annotated[
         int, _number("Most faces compared in one frame; the others wait for the next.", 1, 64)

@@ -6,6 +6,7 @@ once: after it ends a new one is made, so that nothing that paho remembers is se
 
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -106,9 +107,15 @@ class Connection:
         """Send at QoS 1; return the message's number, which its `Acknowledged` carries."""
         return self._client.publish(topic, payload, qos=1, retain=retain).mid
 
-    def close(self) -> None:
-        """End the connection, politely where it still stands."""
-        self._client.disconnect()
+    def close(self, *, polite: bool = True) -> None:
+        """End the connection. Not polite: as if the device vanished, so that its will is told."""
+        if polite:
+            self._client.disconnect()
+        else:
+            sock: Any = self._client.socket()
+            if sock is not None:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
         self._client.loop_stop()
 
     def _on_connect(

@@ -1,17 +1,18 @@
 """`Courier`: one thread that owns the connection, the waiting alerts and the status.
 
-An alert stays until the broker has taken it for somebody: "no subscriber" and every refusal put it
-back. A PUBACK proves neither delivery nor durability; receipts by the desk come with the sealed
+An alert stays until the broker has taken it: "no subscriber" (MQTT 5 tells) and every refusal put
+it back. A PUBACK proves neither delivery nor durability; receipts by the desk come with the sealed
 outbox, behind the same `AlertSink`.
 """
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
+
+import msgspec
 
 from device.alerts.connection import (
     CONNECT_TIMEOUT_S,
@@ -21,6 +22,7 @@ from device.alerts.connection import (
     Disconnected,
     Version,
 )
+from device.alerts.patience import BackOff, VersionChoice
 from device.alerts.waiting import Waiting
 from device.errors import BrokerError
 from device.protocol.alert import Alert, encode_alert
@@ -35,11 +37,12 @@ _OWN_WINDOW = 16
 _TICK_S = 0.25
 _REFUSED_PAUSE_S = 5.0
 _SILENCE_S = 30.0
-"""Messages under way without an answer for this long: the link is half open."""
-_BACK_OFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""A message without an answer for this long: the link is half open."""
+_HEADER_BYTES = 256
 _NO_SUBSCRIBER = 16
 _FAILURE = 128
 _STOP = object()
+_VANISHED = "The device vanished without a goodbye: power, network or a crash."
 
 
 class Courier:
@@ -57,20 +60,22 @@ class Courier:
         self._settings = alerts
         self._now_ns = now_ns
         self._events: SimpleQueue[Any] = SimpleQueue()
-        self._waiting = Waiting(alerts.queue)
         self._lock = threading.Lock()
-        self._status: StatusData | None = None
+        self._waiting = Waiting(alerts.queue)
+        self._status = StatusData("offline", "starting")
         self._status_sent: StatusData | None = None
+        self._status_message: int | None = None
         self._connection: Connection | None = None
         self._online = False
         self._window = 1
         self._largest_bytes: int | None = None
-        self._version: Version = "3.1.1" if broker.protocol == "3.1.1" else "5"
-        self._failures = 0
+        self._versions = VersionChoice(broker.protocol)
+        self._back_off = BackOff()
         self._next_try_s = 0.0
         self._paused_until_s = 0.0
         self._heard_s = 0.0
         self._dropped = 0
+        self._stopped = False
         self._fault: str | None = f"Not yet connected to the broker {broker.host}:{broker.port}."
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
@@ -82,21 +87,22 @@ class Courier:
         """See `AlertSink.submit`."""
         with self._lock:
             taken = self._waiting.add(alert)
-            if not taken:
-                self._dropped += 1
+            self._dropped += not taken
         self._events.put(None)
         return taken
 
     def report(self, status: StatusData) -> None:
         """See `AlertSink.report`."""
         with self._lock:
-            self._status = status
-        self._events.put(None)
+            changed, self._status = status != self._status, status
+        if changed:
+            self._events.put(None)
 
     @property
     def fault(self) -> str | None:
         """See `AlertSink.fault`."""
-        if self._thread.ident is not None and not self._thread.is_alive():
+        started = self._thread.ident is not None
+        if started and not self._stopped and not self._thread.is_alive():
             return "The courier's thread has died: restart the appliance."
         return self._fault
 
@@ -108,13 +114,14 @@ class Courier:
     @property
     def version(self) -> Version:
         """The MQTT version in use."""
-        return self._version
+        return self._versions.current
 
     def stop(self) -> int:
         """See `AlertSink.stop`."""
         deadline = time.monotonic() + self._settings.drain_s
         while self._thread.is_alive() and len(self) and time.monotonic() < deadline:
             time.sleep(0.02)
+        self._stopped = True
         self._events.put(_STOP)
         if self._thread.is_alive():
             self._thread.join(timeout=2 * CONNECT_TIMEOUT_S)
@@ -143,50 +150,55 @@ class Courier:
 
     def _handle(self, event: object) -> None:
         if isinstance(event, Connected):
-            self._heard_s = time.monotonic()
             if event.accepted:
                 self._accepted(event)
             else:
-                self._refused(event)
+                reason = f"The broker refuses this device: {event.reason}. Check [broker]."
+                self._not_accepted(reason, certain=event.unsupported_version)
         elif isinstance(event, Disconnected) and self._connection is not None:
-            # A broker that only knows 3.1.1 may hang up instead of refusing.
-            if self._online or not self._fall_back():
-                self._lost(f"The broker ended the connection ({event.reason}).")
+            reason = (
+                f"The broker ended the connection ({event.reason}): does another client use the "
+                "same site and device id?"
+            )
+            if self._online:
+                self._lost(reason)
+            else:
+                self._not_accepted(reason, certain=False)
         elif isinstance(event, Acknowledged):
             self._heard_s = time.monotonic()
             self._answered(event)
 
     def _accepted(self, event: Connected) -> None:
-        self._online, self._fault, self._failures = True, None, 0
+        now_s = time.monotonic()
+        self._online, self._fault, self._heard_s = True, None, now_s
         self._window = max(1, min(_OWN_WINDOW, event.window))
         self._largest_bytes = event.largest_bytes
-        self._status_sent = None
-        log.info("connected to the broker, MQTT %s", self._version)
+        self._versions.accepted()
+        self._back_off.online(now_s)
+        log.info("connected to the broker, MQTT %s", self.version)
 
-    def _refused(self, event: Connected) -> None:
-        if event.unsupported_version and self._fall_back():
-            return
-        self._lost(
-            f"The broker refuses this device: {event.reason}. Check [broker] in device.toml."
-        )
-
-    def _fall_back(self) -> bool:
-        """Try MQTT 3.1.1 at once, when the configuration leaves it open."""
-        if self._broker.protocol != "auto" or self._version == "3.1.1":
-            return False
-        self._lost("The broker does not speak MQTT 5; trying 3.1.1.")
-        self._version = "3.1.1"
-        self._next_try_s = 0.0
-        return True
+    def _not_accepted(self, fault: str, *, certain: bool) -> None:
+        if self._versions.not_accepted(certain=certain):
+            self._lost("The broker does not speak MQTT 5; trying 3.1.1.")
+            self._next_try_s = 0.0
+        else:
+            self._lost(fault)
 
     def _answered(self, event: Acknowledged) -> None:
+        if event.message == self._status_message:
+            self._status_message = None
+            if event.code >= _FAILURE:
+                self._fault = f"The broker refuses the status ({event.reason}). Check its ACL."
+            return
+        taken = event.code != _NO_SUBSCRIBER and event.code < _FAILURE
         with self._lock:
-            if event.code != _NO_SUBSCRIBER and event.code < _FAILURE:
-                if self._waiting.done(event.message):
-                    self._fault = None
-                return
-            ours = self._waiting.retry(event.message)
-        if ours:
+            if taken:
+                ours = self._waiting.done(event.message)
+            else:
+                ours = self._waiting.retry(event.message)
+        if ours and taken:
+            self._fault = None
+        elif ours:
             self._paused_until_s = time.monotonic() + _REFUSED_PAUSE_S
             self._fault = (
                 "Nobody has subscribed to this device's alerts; they wait."
@@ -197,7 +209,7 @@ class Courier:
     def _connect_if_due(self) -> None:
         now_s = time.monotonic()
         if self._connection is not None:
-            self._check_silence(now_s - self._heard_s)
+            self._check_silence(now_s)
             return
         if now_s < self._next_try_s:
             return
@@ -205,43 +217,40 @@ class Courier:
         try:
             self._connection = Connection(
                 self._broker,
-                self._version,
+                self.version,
                 f"passerby-{self._topics.site}-{self._topics.device}",
-                (self._topics.of("status"), self._encoded(self._will())),
+                (self._topics.of("status"), self._encoded(self._farewell(_VANISHED))),
                 self._events,
             )
             self._connection.open()
         except BrokerError as error:
             self._lost(str(error))
 
-    def _check_silence(self, silent_s: float) -> None:
-        if self._online:
-            if silent_s > _SILENCE_S and self._anything_under_way():
-                self._lost("The broker no longer answers.")
-        elif silent_s > CONNECT_TIMEOUT_S and not self._fall_back():
-            self._lost("The broker accepts the connection but does not answer.")
-
-    def _anything_under_way(self) -> bool:
-        with self._lock:
-            return self._waiting.next(self._window) is None and len(self._waiting) > 0
+    def _check_silence(self, now_s: float) -> None:
+        """Notice a broker that does not answer; silence counts from the oldest open question."""
+        silent_s = now_s - self._heard_s
+        if not self._online:
+            if silent_s > CONNECT_TIMEOUT_S:
+                fault = "The broker accepts the connection but does not answer: is it MQTT there?"
+                self._not_accepted(fault, certain=False)
+        elif not self._waiting.under_way and self._status_message is None:
+            self._heard_s = now_s
+        elif silent_s > _SILENCE_S:
+            self._lost("The broker no longer answers.")
 
     def _lost(self, fault: str) -> None:
         if fault != self._fault:
             log.warning("%s", fault)
-        if self._broker.protocol == "auto" and not self._online:
-            self._version = "5"
         connection, self._connection = self._connection, None
-        was_online, self._online = self._online, False
-        self._fault = fault
+        self._online, self._fault = False, fault
+        self._status_sent = self._status_message = None
         with self._lock:
             self._waiting.retry_all()
         if connection is not None:
-            connection.close()
+            # Without a goodbye, so that the broker tells the world what this device cannot.
+            connection.close(polite=False)
         self._forget_late_events()
-        back_off = 0.2 if was_online else _BACK_OFF_S[min(self._failures, len(_BACK_OFF_S) - 1)]
-        self._failures += 1
-        # Randomised, so that a fleet does not come back as one.
-        self._next_try_s = time.monotonic() + back_off * random.uniform(0.5, 1.5)  # noqa: S311
+        self._next_try_s = self._back_off.lost(time.monotonic())
 
     def _forget_late_events(self) -> None:
         """Events of the connection that was just closed must not count for the next one."""
@@ -259,24 +268,36 @@ class Courier:
     def _send(self) -> None:
         if not self._online or self._connection is None:
             return
+        now_s = time.monotonic()
         with self._lock:
             status = self._status
-        if status is not None and status != self._status_sent:
-            self._connection.publish(self._topics.of("status"), self._encoded(status), retain=True)
+        if self._status_message is None and status != self._status_sent:
+            self._status_message = self._connection.publish(
+                self._topics.of("status"), self._encoded(status), retain=True
+            )
             self._status_sent = status
-        if time.monotonic() < self._paused_until_s:
+        if now_s < self._paused_until_s:
             return
+        # The status takes a place in the broker's window too.
+        room = max(1, self._window - (self._status_message is not None))
         with self._lock:
-            while (alert := self._waiting.next(self._window)) is not None:
+            while (alert := self._waiting.next(room)) is not None:
                 payload = self._payload(alert)
-                if self._largest_bytes is not None and len(payload) + 256 > self._largest_bytes:
+                if self._too_large(payload):
                     self._waiting.drop_next()
                     self._dropped += 1
-                    self._fault = "An alert is larger than the broker takes; raise its limit."
-                    log.error("%s", self._fault)
                     continue
-                message = self._connection.publish(self._topics.of("alert"), payload)
-                self._waiting.sent(message)
+                self._waiting.sent(self._connection.publish(self._topics.of("alert"), payload))
+
+    def _too_large(self, payload: bytes) -> bool:
+        if self._largest_bytes is None or len(payload) + _HEADER_BYTES <= self._largest_bytes:
+            return False
+        self._fault = (
+            f"An alert of {len(payload)} bytes is larger than the broker takes "
+            f"({self._largest_bytes}): raise its limit. The alert is lost."
+        )
+        log.error("%s", self._fault)
+        return True
 
     def _payload(self, alert: Alert) -> bytes:
         now_ns = self._now_ns()
@@ -290,21 +311,17 @@ class Courier:
             Status(id=uuid7(now_ns), source=self._topics.source, time=utc_text(now_ns), data=status)
         )
 
-    def _will(self) -> StatusData:
-        return StatusData(
-            link="offline",
-            state="stopped",
-            reasons=["The device vanished without a goodbye: power, network or a crash."],
-        )
+    def _farewell(self, reason: str) -> StatusData:
+        with self._lock:
+            status = self._status
+        return msgspec.structs.replace(status, link="offline", state="stopped", reasons=[reason])
 
     def _say_goodbye(self) -> None:
         if self._connection is None:
             return
         if self._online:
-            goodbye = StatusData(link="offline", state="stopped", reasons=["Stopped on request."])
-            message = self._connection.publish(
-                self._topics.of("status"), self._encoded(goodbye), retain=True
-            )
+            goodbye = self._encoded(self._farewell("Stopped."))
+            message = self._connection.publish(self._topics.of("status"), goodbye, retain=True)
             self._await(message)
         self._connection.close()
         self._online = False

@@ -7,6 +7,8 @@ from collections import deque
 
 from device.protocol.alert import Alert
 
+_LOSSES_BEFORE_ASIDE = 3
+
 
 class Waiting:
     """Alerts in the order in which they were raised.
@@ -17,10 +19,18 @@ class Waiting:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._queue: deque[Alert] = deque()
+        self._aside: deque[Alert] = deque()
         self._under_way: dict[int, Alert] = {}
+        self._alone: str | None = None
+        self._losses = 0
 
     def __len__(self) -> int:
-        return len(self._queue) + len(self._under_way)
+        return len(self._queue) + len(self._aside) + len(self._under_way)
+
+    @property
+    def under_way(self) -> int:
+        """How many were sent and are not answered yet."""
+        return len(self._under_way)
 
     def add(self, alert: Alert) -> bool:
         """Append an alert; False when the limit is reached."""
@@ -30,14 +40,20 @@ class Waiting:
         return True
 
     def next(self, window: int) -> Alert | None:
-        """Return the alert to send now, or None when none waits or `window` are under way."""
-        if not self._queue or len(self._under_way) >= window:
-            return None
-        return self._queue[0]
+        """Return the alert to send now, or None when none waits or `window` are under way.
 
-    def drop_next(self) -> None:
-        """Take the first alert out for good: the broker can never take it."""
-        self._queue.popleft()
+        After a connection broke with alerts under way they go one by one, to find the one to blame.
+        """
+        allowed = min(window, 1) if self._losses else window
+        if self.under_way >= allowed:
+            return None
+        if not self._queue:
+            self._queue, self._aside = self._aside, deque()
+        return self._queue[0] if self._queue else None
+
+    def drop_next(self) -> Alert:
+        """Take the first alert out for good: the broker has said that it can never take it."""
+        return self._queue.popleft()
 
     def sent(self, message: int) -> None:
         """Note that the first alert left as this message."""
@@ -45,6 +61,7 @@ class Waiting:
 
     def done(self, message: int) -> bool:
         """Note that a message arrived; False when it was not one of ours."""
+        self._losses = 0
         return self._under_way.pop(message, None) is not None
 
     def retry(self, message: int) -> bool:
@@ -56,9 +73,24 @@ class Waiting:
         return True
 
     def retry_all(self) -> None:
-        """Put everything under way back in front, in order: the connection is gone."""
-        self._put_back(list(self._under_way.values()))
+        """Put everything under way back, in order: the connection is gone.
+
+        An alert that was alone under way when this happened three times in a row is set aside, so
+        that one that the broker cannot bear does not hold up the others. It is tried again last.
+        """
+        alerts = list(self._under_way.values())
         self._under_way.clear()
+        if not alerts:
+            return
+        alone = alerts[0].id if len(alerts) == 1 else None
+        same = alone is not None and alone == self._alone
+        self._losses = self._losses + 1 if same else 1
+        self._alone = alone
+        if same and self._losses >= _LOSSES_BEFORE_ASIDE:
+            self._aside.append(alerts[0])
+            self._losses = 1
+        else:
+            self._put_back(alerts)
 
     def _put_back(self, alerts: list[Alert]) -> None:
         self._queue = deque(sorted([*alerts, *self._queue], key=lambda alert: alert.data.sequence))

@@ -72,9 +72,10 @@ class Camera:
             silent_s = self._now() - self._alive_at
             watched = self._source.endless and not self._finished and self._fault is None
             if watched and silent_s > self._stall_s:
+                # A fixed text: the status must not change every second.
                 return (
-                    f"{self._source.name} has given no frame for {silent_s:.0f} s: check its "
-                    "cable and its power."
+                    f"{self._source.name} has given no frame for over {self._stall_s:.1f} s: check "
+                    "its cable and its power."
                 )
             return self._fault
 
@@ -107,7 +108,7 @@ class Camera:
                 if not self._source.endless:
                     break
             finally:
-                self._source.close()
+                self._close()
             self._stopping.wait(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
             failures += 1
         if self._stopping.is_set():
@@ -125,6 +126,12 @@ class Camera:
                 return False
             self._offer(frame)
         return False
+
+    def _close(self) -> None:
+        try:
+            self._source.close()
+        except Exception as error:  # noqa: BLE001 - the thread must outlive any driver's surprise
+            log.warning("%s could not be closed: %s", self._source.name, error)
 
     def _offer(self, frame: Frame) -> None:
         with self._changed:

@@ -35,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
     watchlist = load_list(options.watchlist)
     catalogue = Catalogue.configured(settings.models.directory)
     eye = Eye.open(catalogue, settings.models, settings.vision)
-    gallery = Gallery(watchlist, eye.embedder_entry.sha256)
+    gallery = Gallery(watchlist, eye.embedder_entry.sha256, eye.embedder.dimension)
+    del watchlist  # the gallery wipes its own copy of the templates; this one must not stay
     searcher = Searcher(eye, gallery, settings)
     log = AuditLog(Path(settings.device.state_directory) / "audit.jsonl")
     _announce(len(gallery))

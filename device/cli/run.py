@@ -30,7 +30,8 @@ def run(options: argparse.Namespace) -> int:
     source = source_for(settings.camera)
     catalogue = Catalogue.configured(settings.models.directory)
     eye = Eye.open(catalogue, settings.models, settings.vision)
-    gallery = Gallery(watchlist, eye.embedder_entry.sha256)
+    gallery = Gallery(watchlist, eye.embedder_entry.sha256, eye.embedder.dimension)
+    del watchlist  # the gallery wipes its own copy of the templates; this one must not stay
     topics = Topics(settings.device.site, settings.device.id)
     camera = Camera(source)
     courier = Courier(settings.broker, topics, settings.alerts)

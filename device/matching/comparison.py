@@ -36,7 +36,9 @@ def compare(gallery: Gallery, probe: Probe, limits: Limits) -> Candidate | None:
     Several templates of one reference count as the best of them. Returns None below the threshold,
     or when another reference comes nearer than the margin: two look-alikes are no candidate.
     """
-    scores = np.maximum.reduceat(gallery.matrix @ probe.template, gallery.starts)
+    products = gallery.matrix @ probe.template
+    scores = np.maximum.reduceat(products, gallery.starts)
+    products.fill(0)
     best = int(scores.argmax())
     score = float(scores[best])
     # A NaN must not pass: `not >=`, rather than `<`.

@@ -10,6 +10,9 @@ from device.matching.comparison import Candidate
 
 MODERATE_FACTOR = 2
 """A candidate whose shots are only moderate needs this many times more of them."""
+_MISSES_PER_SHOT = 2
+"""Of the shots since the first candidate at least a third must name it; a stranger who stands there
+long enough would otherwise gather chance hits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Confirmation:
         self._shots = shots
         self._strong = strong
         self._tracks: dict[int, dict[str, _Named]] = {}
+        self._misses: dict[int, int] = {}
         self._settled: set[int] = set()
 
     def add(self, track: int, candidate: Candidate, quality: float) -> Confirmed | None:
@@ -63,7 +67,8 @@ class Confirmation:
         others = max(
             (other.shots for other in references.values() if other is not named), default=0
         )
-        enough = (
+        bearable = _MISSES_PER_SHOT * named.shots
+        enough = self._misses.get(track, 0) <= bearable and (
             named.strong >= self._shots + others
             or named.shots >= MODERATE_FACTOR * self._shots + others
         )
@@ -74,6 +79,14 @@ class Confirmation:
             candidate.reference_id, named.score, named.margin, named.shots, named.quality
         )
 
+    def miss(self, track: int) -> None:
+        """Note a shot that named nobody; after too many what was named before is forgotten."""
+        if track not in self._tracks or track in self._settled:
+            return
+        self._misses[track] = self._misses.get(track, 0) + 1
+        if self._misses[track] > _MISSES_PER_SHOT * MODERATE_FACTOR * self._shots:
+            self.end(track)
+
     def waits(self, track: int) -> bool:
         """True while a track has a candidate that is not confirmed yet."""
         return track in self._tracks and track not in self._settled
@@ -81,9 +94,11 @@ class Confirmation:
     def end(self, track: int) -> None:
         """Forget a track."""
         self._tracks.pop(track, None)
+        self._misses.pop(track, None)
         self._settled.discard(track)
 
     def clear(self) -> None:
         """Forget all tracks."""
         self._tracks.clear()
+        self._misses.clear()
         self._settled.clear()

@@ -20,8 +20,19 @@ class Gallery(Ephemeral):
 
     __slots__ = ("ids", "list_id", "matrix", "starts", "version")
 
-    def __init__(self, watchlist: DemonstrationList, embedder_sha256: str) -> None:
-        """Raises WatchlistError: made by another embedder, or templates not of unit length."""
+    def __init__(
+        self, watchlist: DemonstrationList, embedder_sha256: str, dimension: int | None = None
+    ) -> None:
+        """Raises WatchlistError: made by another embedder, or templates not of unit length.
+
+        dimension: length of the embedder's templates, where it is known.
+        """
+        if dimension is not None and watchlist.dimension != dimension:
+            msg = (
+                f"The watchlist has templates of {watchlist.dimension} numbers, the embedder makes "
+                f"{dimension}: enrol it again with the device's models."
+            )
+            raise WatchlistError(msg)
         if watchlist.embedder_sha256 != embedder_sha256:
             msg = (
                 f"The watchlist was made with another embedder ({watchlist.embedder}, "

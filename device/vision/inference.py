@@ -84,12 +84,12 @@ class Network:
             return [self._read(output) for output in self._outputs]
         finally:
             tensor().fill(0)
+            for output in self._outputs:
+                self._interpreter.tensor(output["index"])().fill(0)
 
     def _read(self, output: dict[str, Any]) -> Floats:
-        raw = self._interpreter.tensor(output["index"])
-        values = _dequantised(raw(), output["quantization"])
-        raw().fill(0)
-        return values
+        raw = self._interpreter.tensor(output["index"])()
+        return _dequantised(raw, output["quantization"])
 
 
 def _dequantised(raw: npt.NDArray[Any], quantization: tuple[float, int]) -> Floats:

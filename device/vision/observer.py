@@ -16,13 +16,11 @@ from device.vision.tracker import Track, Tracker
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a frame held, as numbers. faces: appearances in this frame. ended: tracks that ended."""
+    """What a frame held, as numbers. faces: appearances in this frame. compared: shots of it."""
 
-    detected: bool
     faces: int
     compared: int
     new_tracks: int
-    ended: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,7 @@ class Observer:
         self._budget = ShotBudget(vision.shots_per_track)
         self._faces_per_frame = vision.faces_per_frame
         self._pending: set[int] = set()
+        self._ended: list[int] = []
         self.faces_in_frame = 0
         """How many faces the newest frame showed; known also when its processing failed."""
 
@@ -56,23 +55,26 @@ class Observer:
         self.faces_in_frame = 0
         moved = self._gate is None or self._gate.moved(frame.lores)
         if not moved and not self._tracker.live:
-            return Observation(detected=False, faces=0, compared=0, new_tracks=0, ended=())
+            return Observation(faces=0, compared=0, new_tracks=0)
         begun = self._tracker.begun
         detections = self._eye.detector.detect(frame.lores, frame.main.width)
         self.faces_in_frame = len(detections)
         pairs = self._tracker.update(detections, frame.seconds)
-        ended = tuple(self._tracker.ended)
-        self._pending.difference_update(ended)
+        self._ended += self._tracker.ended
+        self._pending.difference_update(self._tracker.ended)
         shots = self._worth_it(pairs, detections, frame.seconds)
         for shot in shots:
             self._compare(frame, shot, detections[:, :4], compare)
         return Observation(
-            detected=True,
             faces=len(detections),
             compared=len(shots),
             new_tracks=self._tracker.begun - begun,
-            ended=ended,
         )
+
+    def ended(self) -> list[int]:
+        """Return the tracks that ended since this was last asked, whether or not a frame failed."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def forget(self) -> None:
         """End all tracks and wipe the background: the camera stopped, or comparing is forbidden."""

@@ -72,10 +72,14 @@ def appearance_of(pixels: Pixels) -> Appearance:
     side = pixels.shape[0]
     inner = slice(side * 3 // 16, side * 15 // 16)
     gray = np.asarray(cv2.cvtColor(pixels[inner, inner], cv2.COLOR_BGR2GRAY), np.uint8)
-    contrast = float(gray.std())
-    edges = cv2.Laplacian(gray, cv2.CV_32F)
-    sharpness = float(np.abs(edges).mean()) / max(contrast, 4.0)
-    return Appearance(sharpness, float(gray.mean()), contrast)
+    edges = np.asarray(cv2.Laplacian(gray, cv2.CV_32F), np.float32)
+    try:
+        contrast = float(gray.std())
+        sharpness = float(np.abs(edges, out=edges).mean()) / max(contrast, 4.0)
+        return Appearance(sharpness, float(gray.mean()), contrast)
+    finally:
+        gray.fill(0)
+        edges.fill(0)
 
 
 @dataclass(frozen=True, slots=True)

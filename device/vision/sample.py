@@ -75,13 +75,14 @@ class Aligner:
             ratio = np.array([region.shape[1] / size[0], region.shape[0] / size[1]], np.float32)
             matrix[:, 2] += matrix[:, :2] @ (ratio / 2 - 0.5)
             matrix[:, :2] *= ratio
-        source = region if shrunk is None else shrunk
-        cv2.warpAffine(
-            source, matrix, (self._side, self._side), dst=self._buffer, flags=cv2.INTER_LINEAR
-        )
-        for temporary in (shrunk, region if owned else None):
-            if temporary is not None:
-                temporary.fill(0)
+        try:
+            source = region if shrunk is None else shrunk
+            side = (self._side, self._side)
+            cv2.warpAffine(source, matrix, side, dst=self._buffer, flags=cv2.INTER_LINEAR)
+        finally:
+            for temporary in (shrunk, region if owned else None):
+                if temporary is not None:
+                    temporary.fill(0)
         return Sample(self._buffer)
 
     @property

@@ -11,7 +11,7 @@ _RENEW_S = 0.5
 """After this long another shot of the same quality may show another expression or angle."""
 
 
-_PENDING_FACTOR = 4
+_PENDING_FACTOR = 2
 """A track with an unconfirmed candidate may be compared this many times more often."""
 
 
@@ -32,9 +32,10 @@ class ShotBudget:
             return False
         if pending:
             return track.shots < _PENDING_FACTOR * self.shots
-        if track.shots >= self.shots:
-            return False
-        return score > _CLEARLY_BETTER * track.best_shot or elapsed >= _RENEW_S
+        # Scores end at 1, so that clearly better shots are few even for who stays for hours.
+        if score > _CLEARLY_BETTER * track.best_shot:
+            return True
+        return track.shots < self.shots and elapsed >= _RENEW_S
 
     @staticmethod
     def spend(track: Track, score: float, now_s: float) -> None:

@@ -54,21 +54,32 @@ class Sighting(Ephemeral):
         when it cannot be encoded.
         """
         left, top, right, bottom = _around(self.box, self._main)
-        region = self._main.region_bgr(left, top, right, bottom).copy()
-        _hide_others(region, self.box, self._others, left, top)
-        scale = min(1.0, PORTRAIT_PX / max(region.shape[:2]))
-        size = (max(1, round(region.shape[1] * scale)), max(1, round(region.shape[0] * scale)))
-        small = cv2.resize(region, size, interpolation=cv2.INTER_AREA)
-        region.fill(0)
-        ok, encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-        if not ok:
-            msg = "The face of an alert could not be encoded."
-            raise MessageError(msg)
-        return encoded.tobytes()
+        source = self._main.region_bgr(left, top, right, bottom)
+        region = source.copy()
+        if not np.shares_memory(source, self._main.pixels):
+            source.fill(0)
+        try:
+            _hide_others(region, self.box, self._others, left, top)
+            return _jpeg(region)
+        except cv2.error as error:
+            raise MessageError("The face of an alert could not be encoded.") from error
+        finally:
+            region.fill(0)
 
 
 Compare = Callable[[Sighting], bool]
 """Compares one face; returns True when another shot of this track is wanted soon."""
+
+
+def _jpeg(region: Pixels) -> bytes:
+    scale = min(1.0, PORTRAIT_PX / max(region.shape[:2]))
+    size = (max(1, round(region.shape[1] * scale)), max(1, round(region.shape[0] * scale)))
+    small = cv2.resize(region, size, interpolation=cv2.INTER_AREA)
+    ok, encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    small.fill(0)
+    if not ok:
+        raise MessageError("The face of an alert could not be encoded.")
+    return encoded.tobytes()
 
 
 def _around(box: Floats, main: Picture) -> tuple[int, int, int, int]:

@@ -71,7 +71,7 @@ def test_the_status_is_retained_and_ends_with_a_goodbye(mosquitto, listen, couri
     one.stop()
     wait_until(lambda: len(late.of("status")) == 2)
     goodbye = decode_status(bytes(late.of("status")[1].payload)).data
-    assert (goodbye.link, goodbye.reasons) == ("offline", ["Stopped on request."])
+    assert (goodbye.link, goodbye.reasons) == ("offline", ["Stopped."])
 
 
 def test_alerts_wait_for_a_broker_that_comes_later_in_order_and_say_delayed(

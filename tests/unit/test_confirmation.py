@@ -86,3 +86,31 @@ def test_cooldown_starts_anew_when_the_clock_of_the_source_does():
     cooldown = Cooldown(60)
     assert cooldown.ready("a", 100)
     assert cooldown.ready("a", 5)
+
+
+def test_chance_hits_among_many_misses_do_not_add_up():
+    confirmation = Confirmation(2, 0.6)
+    for _ in range(40):
+        assert confirmation.add(1, _moderate(), 0.5) is None
+        for _ in range(5):
+            confirmation.miss(1)
+
+
+def test_a_third_of_the_shots_is_enough():
+    confirmation = Confirmation(2, 0.6)
+    results = []
+    for _ in range(4):
+        results.append(confirmation.add(1, _moderate(), 0.5))
+        confirmation.miss(1)
+        confirmation.miss(1)
+    assert results[:3] == [None] * 3
+    assert results[3].shots == 4
+
+
+def test_after_too_many_misses_a_track_starts_anew():
+    confirmation = Confirmation(2, 0.6)
+    confirmation.add(1, _strong(), 0.5)
+    for _ in range(9):
+        confirmation.miss(1)
+    assert not confirmation.waits(1)
+    assert _add(confirmation, _strong(), _strong())[1] is not None

@@ -1,5 +1,7 @@
 """The observer with honest stand-ins: what it compares, how often, and what it leaves behind."""
 
+from contextlib import suppress
+
 import pytest
 
 from device.settings import VisionSettings
@@ -107,6 +109,19 @@ def test_the_sample_is_wiped_when_the_embedder_fails():
     assert seeing.aligner._buffer.max() == 0
 
 
-def test_tracks_that_end_are_told():
-    _, observations = _watch([Person(30, 100, until_s=1.0), Person(90, 400)], 40)
-    assert [o.ended for o in observations if o.ended] == [(1,)]
+def test_tracks_that_end_are_told_once_also_when_the_frame_failed():
+    configuration = settings("x")
+    observer = Observer(eye(configuration), configuration.vision)
+    people = [Person(30, 100, until_s=1.0), Person(90, 400)]
+
+    def fail(_):
+        raise RuntimeError("fault injected")
+
+    ended = []
+    for number in range(40):
+        compare = fail if number > 15 else lambda _: False
+        with suppress(RuntimeError):
+            observer.observe(frame(people, number), compare)
+        if number % 3 == 0:
+            ended.append(observer.ended())
+    assert [tracks for tracks in ended if tracks] == [[1]]

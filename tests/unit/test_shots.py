@@ -36,4 +36,5 @@ def test_the_budget_is_bounded_also_while_a_candidate_waits():
     while budget.allows(track, 0.5, now, pending=True):
         budget.spend(track, 0.5, now)
         now += 1
-    assert track.shots == 12
+    assert track.shots == 6
+    assert budget.allows(track, 0.9, now, pending=False)

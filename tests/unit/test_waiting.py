@@ -24,6 +24,7 @@ class WaitingModel(RuleBasedStateMachine):
         self.under_way = {}
         self.arrived = []
         self.accepted = []
+        self.ever_aside = False
 
     @rule()
     def raise_alert(self):
@@ -39,7 +40,9 @@ class WaitingModel(RuleBasedStateMachine):
         if alert is None:
             return
         unsent = set(self.accepted) - set(self.arrived) - set(self.under_way.values())
-        assert alert.data.sequence == min(unsent)
+        assert alert.data.sequence in unsent
+        if not self.ever_aside:
+            assert alert.data.sequence == min(unsent)
         self.message += 1
         self.waiting.sent(self.message)
         self.under_way[self.message] = alert.data.sequence
@@ -62,6 +65,7 @@ class WaitingModel(RuleBasedStateMachine):
     def lose_the_connection(self):
         self.waiting.retry_all()
         self.under_way.clear()
+        self.ever_aside = self.ever_aside or bool(self.waiting._aside)
 
     @rule()
     def hear_of_a_foreign_message(self):
@@ -90,3 +94,37 @@ def test_what_can_never_be_sent_makes_room():
     waiting.add(_alert(2))
     waiting.drop_next()
     assert waiting.next(5).data.sequence == 2
+
+
+def _lose(waiting, message):
+    waiting.sent(message)
+    waiting.retry_all()
+
+
+def test_an_alert_that_breaks_every_connection_does_not_hold_up_the_others():
+    waiting = Waiting(10)
+    for number in (1, 2, 3):
+        waiting.add(_alert(number))
+    for message in (1, 2, 3):
+        assert waiting.next(16).data.sequence == 1
+        _lose(waiting, message)
+    sent = []
+    for message in (4, 5, 6):
+        sent.append(waiting.next(16).data.sequence)
+        waiting.sent(message)
+        assert waiting.done(message)
+    assert sent == [2, 3, 1]
+
+
+def test_after_a_break_alerts_go_one_by_one_until_one_arrives():
+    waiting = Waiting(10)
+    for number in (1, 2, 3):
+        waiting.add(_alert(number))
+    waiting.sent(1)
+    waiting.sent(2)
+    waiting.retry_all()
+    waiting.sent(3)
+    assert waiting.next(16) is None
+    assert waiting.done(3)
+    waiting.sent(4)
+    assert waiting.next(16) is not None

@@ -3,6 +3,7 @@
 `python -m tools.setup.pages` writes them, `--check` only tells whether they are up to date.
 """
 
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,21 @@ _BEGIN, _END = "<!-- distances: begin -->", "<!-- distances: end -->"
 
 def schema(kind: type[msgspec.Struct], name: str) -> str:
     """Return the JSON Schema 2020-12 of a message."""
-    document: dict[str, Any] = msgspec.json.schema(kind)
+    document: dict[str, Any] = _without_indents(msgspec.json.schema(kind))
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": name}
     return msgspec.json.format(msgspec.json.encode(head | document), indent=2).decode() + "\n"
+
+
+def _without_indents(part: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Clean the descriptions that come from docstrings; Python 3.13 strips their indents itself."""
+    if isinstance(part, dict):
+        return {
+            key: inspect.cleandoc(value)
+            if key == "description" and isinstance(value, str)
+            else _without_indents(value)
+            for key, value in part.items()
+        }
+    return [_without_indents(item) for item in part] if isinstance(part, list) else part
 
 
 def pages() -> dict[Path, str]:
