@@ -1,12 +1,15 @@
 """The courier with a real Mosquitto: what is delivered, what waits, and what is said meanwhile."""
 
 import json
+import socket
+import time
 
 import msgspec
 import pytest
 import trustme
 
 from device.alerts import Courier
+from device.alerts import courier as courier_module
 from device.protocol.alert import decode_alert
 from device.protocol.status import StatusData, decode_status
 from device.protocol.topics import Topics
@@ -176,11 +179,99 @@ def test_a_missing_password_file_is_said(courier, scratch):
     wait_until(lambda: "password_file" in (one.fault or ""))
 
 
-def test_a_dead_thread_is_seen(courier, mosquitto):
-    one = courier(mosquitto().port)
+def test_a_dead_thread_is_seen_and_an_orderly_stop_is_none(courier, mosquitto):
+    one, other = courier(mosquitto().port), courier(mosquitto().port)
+    wait_until(lambda: one.online and other.online)
+    one.stop()
+    assert one.fault is None
+    other._events.put(courier_module._STOP)  # the thread ends without having been told to
+    wait_until(lambda: not other._thread.is_alive())
+    assert "thread has died" in other.fault
+
+
+def test_an_alert_after_a_long_silence_goes_once_over_the_same_connection(
+    mosquitto, listen, courier, monkeypatch
+):
+    monkeypatch.setattr(courier_module, "_SILENCE_S", 1.0)
+    broker = mosquitto()
+    listener = listen(broker.port)
+    one = courier(broker.port)
+    wait_until(lambda: one.online)
+    connection = one._connection
+    for number in (1, 2):
+        time.sleep(2.0)
+        one.submit(_alert(number))
+        for _ in range(20):
+            one.report(ONLINE)
+        wait_until(lambda: len(one) == 0)
+    assert one._connection is connection
+    assert _sequences(listener) == [1, 2]
+
+
+def test_a_frozen_broker_is_noticed_and_the_alert_sent_again(
+    mosquitto, listen, courier, monkeypatch
+):
+    monkeypatch.setattr(courier_module, "_SILENCE_S", 1.0)
+    port = free_port()
+    broker = mosquitto(port=port)
+    one = courier(port)
+    wait_until(lambda: one.online)
+    broker.freeze()
+    one.submit(_alert(1))
+    wait_until(lambda: not one.online)
+    broker.kill()
+    mosquitto(port=port)
+    listener = listen(port)
+    wait_until(lambda: _sequences(listener) == [1])
+
+
+def test_a_glitch_while_connecting_does_not_leave_mqtt_5(mosquitto, courier):
+    broker = mosquitto()
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+        one = courier(port)
+        door.accept()[0].close()  # a hang-up before any answer
+        wait_until(lambda: "ended the connection" in (one.fault or ""))
+    mosquitto(port=port)
+    wait_until(lambda: one.online)
+    assert one.version == "5"
+    assert broker.port != port
+
+
+def test_a_refused_status_is_said(mosquitto, scratch, courier):
+    (scratch / "acl").write_text("topic write passerby/v1/s1/d1/alert\n")
+    one = courier(mosquitto(f"acl_file {scratch / 'acl'}").port)
+    one.report(ONLINE)
+    wait_until(lambda: "refuses the status" in (one.fault or ""))
+
+
+def test_the_will_and_the_goodbye_say_what_the_status_said(mosquitto, listen, courier):
+    broker = mosquitto()
+    listener = listen(broker.port)
+    one = courier(broker.port)
+    one.report(StatusData("online", "comparing", demonstration=True, software="9.9"))
+    wait_until(lambda: listener.of("status"))
+    one._lost("fault injected")
+    wait_until(lambda: any(b"vanished" in m.payload for m in listener.of("status")))
     wait_until(lambda: one.online)
     one.stop()
-    assert "thread has died" in one.fault
+    wait_until(lambda: b"Stopped." in listener.of("status")[-1].payload)
+    goodbye = decode_status(bytes(listener.of("status")[-1].payload)).data
+    assert (goodbye.demonstration, goodbye.software, goodbye.link) == (True, "9.9", "offline")
+
+
+def test_on_3_1_1_an_alert_that_the_broker_cannot_bear_does_not_block_the_next(
+    mosquitto, listen, courier
+):
+    broker = mosquitto("max_packet_size 4000")
+    listener = listen(broker.port)
+    one = courier(broker.port, protocol="3.1.1")
+    wait_until(lambda: one.online)
+    one.submit(msgspec.structs.replace(_alert(1), data=make_alert(crop=b"x" * 5000).data))
+    one.submit(_alert(2))
+    wait_until(lambda: listener.of("alert"))
+    assert _sequences(listener) == [2]
+    assert len(one) == 1
 
 
 class TestTls:
@@ -212,8 +303,7 @@ class TestTls:
         port, files = secure
         one = courier(port, **files)
         wait_until(lambda: one.online)
-        socket = one._connection._client.socket()
-        assert socket.version() == "TLSv1.3"
+        assert one._connection._client.socket().version() == "TLSv1.3"
 
     def test_without_one_it_is_not(self, secure, courier):
         port, files = secure
