@@ -92,7 +92,6 @@ class Appliance:
 
     def _step(self) -> None:
         """Take one frame, or notice that there is none, and say how things are."""
-        self._notebook.retry_if_due()
         frame = self._camera.next(_FRAME_WAIT_S)
         reasons = self._reasons()
         if reasons:

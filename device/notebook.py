@@ -16,11 +16,10 @@ from device.audit import AuditLog
 from device.errors import StorageError
 from device.protocol.identifiers import utc_text
 from device.protocol.status import StatusData
-from device.statusfile import LocalStatus, write_status
+from device.statusfile import STATUS_EVERY_S, LocalStatus, write_status
 
 log = logging.getLogger(__name__)
 
-_STATUS_EVERY_S = 30.0
 _RETRY_S = 5.0
 
 
@@ -43,32 +42,35 @@ class Notebook:
         """Append a line to the audit log."""
         try:
             self._audit.write(time.time_ns(), event, details)
-            self.fault = None
         except StorageError as error:
             self._failed(error)
 
     def show(self, status: StatusData, camera: str, broker: str) -> None:
-        """Write the local status when it changed, and now and then, so that its age tells."""
-        if self.fault is not None:
+        """Write the local status when it changed, and now and then, so that its age tells.
+
+        After a fault both files are tried every few seconds; the fault ends when both can be
+        written.
+        """
+        now_s = self._now_s()
+        if self.fault is not None and now_s < self._retry_at_s:
             return
         local = LocalStatus("", os.getpid(), camera, broker, status)
-        if local == self._shown and self._now_s() < self._rewrite_at_s:
+        if self.fault is None and local == self._shown and now_s < self._rewrite_at_s:
             return
         try:
+            if self.fault is not None:
+                self._audit.check()
             stamped = msgspec.structs.replace(local, at=utc_text(time.time_ns()))
             write_status(self._directory, stamped)
         except StorageError as error:
-            self._failed(error)
             self._shown = None
+            self._failed(error)
             return
-        self._shown = local
-        self._rewrite_at_s = self._now_s() + _STATUS_EVERY_S
-
-    def retry_if_due(self) -> None:
-        """After a fault, try to write again every few seconds."""
-        if self.fault is not None and self._now_s() >= self._retry_at_s:
-            self._retry_at_s = self._now_s() + _RETRY_S
+        if self.fault is not None:
+            self.fault = None
             self.note("storage works again")
+        self._shown = local
+        self._rewrite_at_s = now_s + STATUS_EVERY_S
 
     def _failed(self, error: StorageError) -> None:
         if self.fault is None:

@@ -9,9 +9,13 @@ from msgspec import Meta, Struct
 
 from device.errors import StorageError
 from device.files import write_atomically
+from device.protocol.alert import Time
+from device.protocol.identifiers import utc_ns
 from device.protocol.status import StatusData
 
 NAME = "status.json"
+STATUS_EVERY_S = 30.0
+"""How often a status that does not change is written again, so that its age tells."""
 
 
 class LocalStatus(Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,15 +24,19 @@ class LocalStatus(Struct, frozen=True, forbid_unknown_fields=True):
     at: when it was written, RFC 3339. process: number of the appliance's process.
     """
 
-    at: str
+    at: Time
     process: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     camera: str
     broker: str
     status: StatusData
 
-    @property
-    def running(self) -> bool:
-        """True while the process that wrote it lives."""
+    def running(self, now_ns: int) -> bool:
+        """True while the process that wrote it lives and keeps writing.
+
+        After a power cut another process may have its number; then the status is old.
+        """
+        if abs(now_ns - utc_ns(self.at)) > 3 * STATUS_EVERY_S * 1e9:
+            return False
         try:
             os.kill(self.process, 0)
         except ProcessLookupError:

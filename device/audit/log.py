@@ -25,6 +25,20 @@ class AuditLog:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def check(self) -> None:
+        """Raise StorageError when the log cannot be opened for writing; write nothing."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StorageError:
+        return StorageError(
+            f"The audit log {self._path} cannot be written ({error.strerror or error}): nothing is "
+            "compared without it. Free some space, or correct device.state_directory or its rights."
+        )
+
     def write(self, now_ns: int, event: str, details: dict[str, Any]) -> None:
         """Append one line and wait until it is on the disk. Raises StorageError."""
         try:
@@ -43,11 +57,7 @@ class AuditLog:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            msg = (
-                f"The audit log {self._path} cannot be written ({error.strerror or error}): "
-                "nothing is compared without it. Free some space or correct its folder's rights."
-            )
-            raise StorageError(msg) from error
+            raise self._unwritable(error) from error
 
 
 def _last_hash(file: Any) -> str:  # noqa: ANN401 - a binary file, opened for reading and appending

@@ -212,6 +212,6 @@ def _picamera2() -> Any:  # noqa: ANN401 - picamera2 has no stubs
     except ImportError as error:
         msg = (
             f"picamera2 is not here ({error}): on Raspberry Pi OS `sudo apt install "
-            "python3-picamera2`, then `make venv` again so that the environment sees it."
+            "python3-picamera2`, then `make device` again, so that the environment sees it."
         )
         raise CameraError(msg) from error

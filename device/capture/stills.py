@@ -30,29 +30,32 @@ def read_still(path: Path) -> Pixels:
     Raises PictureError: missing, empty, no picture, cut, too large or too small.
     """
     try:
-        if path.stat().st_size == 0:
-            msg = f"{path} is empty."
-            raise PictureError(msg)
+        _refuse_empty(path)
         with warnings.catch_warnings():
             # Pillow warns of what is refused below anyway, and of broken EXIF, which is no loss.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as image:
                 return _decode(path, image)
+    except PictureError:
+        raise
     except UnidentifiedImageError as error:
         msg = f"{path} is not a picture (JPEG, PNG, BMP, TIFF and WebP are read)."
         raise PictureError(msg) from error
     except Image.DecompressionBombError as error:
         msg = f"{path} is larger than {MEGAPIXELS} megapixels; make it smaller first."
         raise PictureError(msg) from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        if isinstance(error, FileNotFoundError):
-            reason = "does not exist."
-        elif isinstance(error, (PermissionError, IsADirectoryError)):
-            reason = f"cannot be read ({error.strerror})."
-        else:
-            reason = "is damaged or cut and cannot be decoded."
-        msg = f"{path} {reason}"
-        raise PictureError(msg) from error
+    except FileNotFoundError as error:
+        raise PictureError(f"{path} does not exist.") from error
+    except (PermissionError, IsADirectoryError) as error:
+        raise PictureError(f"{path} cannot be read ({error.strerror}).") from error
+    except Exception as error:
+        # Pillow raises struct.error, TypeError and others for damaged tags and tables.
+        raise PictureError(f"{path} is damaged or cut and cannot be decoded.") from error
+
+
+def _refuse_empty(path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise PictureError(f"{path} is empty.")
 
 
 def _decode(path: Path, image: Image.Image) -> Pixels:

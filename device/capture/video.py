@@ -44,6 +44,9 @@ class VideoSource:
 
     def open(self) -> None:
         """Open the clip and decode its first frame. Raises CameraError."""
+        if self._path.is_dir():
+            msg = f'{self._path} is a folder: name a clip, or set camera.kind = "stills".'
+            raise CameraError(msg)
         if not self._path.is_file():
             msg = f"{self._path} does not exist; give the path of a clip."
             raise CameraError(msg)

@@ -22,9 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=logging.DEBUG if options.verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
     )
-    # Loaded late: `passerby status` must not wait for OpenCV and the interpreter.
-    command = import_module(f"device.cli.{options.command}")
     try:
+        # Loaded late: `passerby status` must not wait for OpenCV and the interpreter.
+        command = import_module(f"device.cli.{options.command}")
         return int(command.run(options))
     except PasserbyError as error:
         print(f"passerby {options.command}: {error}", file=sys.stderr)

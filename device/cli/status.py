@@ -1,6 +1,7 @@
 """`passerby status`: how the appliance on this device is, from its own status file."""
 
 import argparse
+import time
 from pathlib import Path
 
 import msgspec
@@ -24,13 +25,16 @@ def run(options: argparse.Namespace) -> int:
         print(msgspec.json.encode(local).decode())
     else:
         print("\n".join(_lines(local)))
-    return 0 if local.running and local.status.state == "comparing" else 1
+    return 0 if local.running(time.time_ns()) and local.status.state == "comparing" else 1
 
 
 def _lines(local: LocalStatus) -> list[str]:
     status = local.status
-    ended = status.state == "stopped" or not local.running
-    state = status.state if local.running or status.state == "stopped" else "died"
+    running = local.running(time.time_ns())
+    ended = status.state == "stopped" or not running
+    state = "died (power cut, crash or kill: start it again)"
+    if running or status.state == "stopped":
+        state = status.state
     lines = [
         f"state      {state}, as of {local.at}",
         *(f"           {reason}" for reason in status.reasons),

@@ -1,6 +1,6 @@
 """`Eye`: the models that see, opened once, and the steps from a landmark to a probe."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Eye:
             limits=limits_from(vision),
             detector_entry=detector_entry,
             embedder_entry=embedder_entry,
-            runtime=network.runtime,
+            runtime=_joint(detector.runtime, network.runtime),
         )
 
     def reference(self, main: Picture, landmarks: Floats) -> tuple[Probe | None, list[str]]:
@@ -87,6 +87,15 @@ class Eye:
                 sample.wipe()
         except ValueError as error:
             return None, [str(error)]
+
+
+def _joint(detector: RuntimeInfo, embedder: RuntimeInfo) -> RuntimeInfo:
+    """Return one description of both, so that a fallback of either is seen."""
+    if detector == embedder:
+        return embedder
+    delegates = f"{detector.delegate} (detector), {embedder.delegate} (embedder)"
+    notes = "; ".join(dict.fromkeys(filter(None, (detector.note, embedder.note))))
+    return replace(embedder, delegate=delegates, note=notes)
 
 
 def limits_from(vision: VisionSettings) -> QualityLimits:

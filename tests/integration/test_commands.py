@@ -697,7 +697,7 @@ def test_enrol_into_a_folder_that_cannot_be_written_is_refused(bench, photos):
     draw_face(photos / "r-1.png")
     (bench.folder / "file").touch()
     out = bench.folder / "file/new.list"
-    assert_refused(enrol(bench, photos, out), 9, out, "cannot be written")
+    assert_refused(enrol(bench, photos, out), 9, out, "does not exist; make it first")
 
 
 def test_enrol_with_a_report_that_cannot_be_written_is_refused(bench, photos, out):

@@ -78,7 +78,7 @@ def test_hidden_files_in_a_sub_folder_are_left_out(tmp_path):
 @pytest.mark.parametrize("other", ["r-001.png", "r-001/a.jpg"])
 def test_two_photographs_that_claim_one_reference_are_refused(tmp_path, other):
     put(tmp_path, "r-001.jpg", other)
-    assert refusal(tmp_path) == 'Two photographs claim the reference id "r-001".'
+    assert 'Two photographs claim the reference id "r-001"' in refusal(tmp_path)
 
 
 def test_a_list_has_two_thousand_references_at_most(tmp_path):

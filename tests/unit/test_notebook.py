@@ -1,6 +1,7 @@
 """The notebook notices that nothing can be written, tries again, and writes no more than needed."""
 
 import json
+import time
 
 import msgspec
 import pytest
@@ -79,7 +80,7 @@ def test_the_fault_is_logged_once_not_at_every_attempt(notebook, state, clock, c
     notebook.note("start")
     for _ in range(3):
         clock.seconds += 60
-        notebook.retry_if_due()
+        notebook.show(COMPARING, "frames arrive", "connected")
     assert len(caplog.records) == 1
 
 
@@ -88,7 +89,7 @@ def test_nothing_is_tried_again_before_it_is_due(notebook, state, clock):
     notebook.note("start")
     mend_storage(state)
     clock.seconds += 4.9
-    notebook.retry_if_due()
+    notebook.show(COMPARING, "frames arrive", "connected")
     assert notebook.fault is not None
     assert not state.exists()
 
@@ -98,7 +99,7 @@ def test_when_due_it_tries_again_and_says_that_it_works(notebook, state, clock):
     notebook.note("start")
     mend_storage(state)
     clock.seconds += 5.0
-    notebook.retry_if_due()
+    notebook.show(COMPARING, "frames arrive", "connected")
     assert notebook.fault is None
     assert events(state) == ["storage works again"]
 
@@ -107,22 +108,30 @@ def test_a_retry_that_fails_waits_again(notebook, state, clock):
     break_storage(state)
     notebook.note("start")
     clock.seconds += 5.0
-    notebook.retry_if_due()
+    notebook.show(COMPARING, "frames arrive", "connected")
     assert notebook.fault is not None
     mend_storage(state)
     clock.seconds += 4.9
-    notebook.retry_if_due()
+    notebook.show(COMPARING, "frames arrive", "connected")
     assert notebook.fault is not None
     clock.seconds += 0.1
-    notebook.retry_if_due()
+    notebook.show(COMPARING, "frames arrive", "connected")
     assert notebook.fault is None
 
 
-def test_without_a_fault_a_retry_writes_nothing(notebook, state, clock):
-    notebook.note("start")
-    clock.seconds += 3600
-    notebook.retry_if_due()
-    assert events(state) == ["start"]
+def test_the_fault_ends_only_when_both_files_can_be_written(notebook, state, clock):
+    (state / NAME).mkdir(parents=True)
+    notebook.show(COMPARING, "frames arrive", "connected")
+    for _ in range(5):
+        clock.seconds += 10
+        notebook.show(COMPARING, "frames arrive", "connected")
+        assert notebook.fault is not None
+    assert (state / "audit.jsonl").read_text("utf-8") == ""
+    (state / NAME).rmdir()
+    clock.seconds += 10
+    notebook.show(COMPARING, "frames arrive", "connected")
+    assert notebook.fault is None
+    assert events(state) == ["storage works again"]
 
 
 def test_the_status_is_not_written_again_while_nothing_changes(notebook, state, clock):
@@ -159,7 +168,7 @@ def test_an_unchanged_status_is_written_when_due_so_that_its_age_tells(notebook,
 def test_the_status_says_when_it_was_written_and_by_which_process(notebook, state):
     notebook.show(COMPARING, "frames arrive", "connected")
     local = read_status(state)
-    assert local.running
+    assert local.running(time.time_ns())
     assert local.at.endswith("Z")
 
 
@@ -179,7 +188,6 @@ def test_a_status_that_failed_is_written_as_soon_as_storage_works_again(notebook
     notebook.show(COMPARING, "frames arrive", "connected")
     mend_storage(state)
     clock.seconds += 5.0
-    notebook.retry_if_due()
     notebook.show(COMPARING, "frames arrive", "connected")
     assert read_status(state).status == COMPARING
 

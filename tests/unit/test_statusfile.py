@@ -10,9 +10,11 @@ import pytest
 
 from device.errors import StorageError
 from device.protocol.alert import ListVersion, ModelHash
+from device.protocol.identifiers import utc_ns
 from device.protocol.status import StatusData
 from device.statusfile import NAME, LocalStatus, read_status, write_status
 
+NOW_NS = utc_ns("2026-11-22T08:00:10.000Z")
 STATUS = StatusData(
     link="online",
     state="not comparing",
@@ -53,11 +55,15 @@ def test_every_user_of_the_device_may_read_the_status(tmp_path):
 
 
 def test_it_runs_while_its_process_lives():
-    assert local(os.getpid()).running
+    assert local(os.getpid()).running(NOW_NS)
 
 
 def test_it_does_not_run_when_its_process_has_ended(dead_process):
-    assert not local(dead_process).running
+    assert not local(dead_process).running(NOW_NS)
+
+
+def test_an_old_status_does_not_run_though_a_process_has_its_number():
+    assert not local(os.getpid()).running(NOW_NS + 120_000_000_000)
 
 
 def test_it_runs_when_its_process_belongs_to_another_user(monkeypatch):
@@ -65,7 +71,7 @@ def test_it_runs_when_its_process_belongs_to_another_user(monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr("device.statusfile.os.kill", forbidden)
-    assert local(1).running
+    assert local(1).running(NOW_NS)
 
 
 def test_no_status_yet_is_a_sentence_with_the_folder(tmp_path):

@@ -261,10 +261,14 @@ def test_a_clip_cut_within_its_header_is_a_sentence(clip, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("name", ["missing.mp4", "."])
-def test_a_missing_clip_is_a_sentence(tmp_path, name):
+def test_a_missing_clip_is_a_sentence(tmp_path):
     with pytest.raises(CameraError, match="does not exist; give the path of a clip"):
-        VideoSource(tmp_path / name, fast=True).open()
+        VideoSource(tmp_path / "missing.mp4", fast=True).open()
+
+
+def test_a_folder_is_no_clip_and_it_says_what_to_do(tmp_path):
+    with pytest.raises(CameraError, match="is a folder: name a clip"):
+        VideoSource(tmp_path, fast=True).open()
 
 
 def test_reading_before_opening_is_a_sentence(clip):

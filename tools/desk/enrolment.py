@@ -10,7 +10,7 @@ from rich.progress import track
 
 from device.capture.frame import Picture
 from device.capture.stills import SUFFIXES, pictures_in, read_still
-from device.errors import PictureError, WatchlistError
+from device.errors import PictureError, StorageError, WatchlistError
 from device.files import shown, write_atomically
 from device.protocol.identifiers import utc_text, uuid7
 from device.protocol.watchlist import (
@@ -19,14 +19,17 @@ from device.protocol.watchlist import (
     Reference,
     encode_list,
 )
+from device.recognition import scale_of
 from device.settings import ModelSettings, VisionSettings
 from device.vision import Catalogue, Eye, find_faces
 from device.vision.quality import faults_of_pose
 from tools.console import console, notes
+from tools.desk.conflicts import conflicts
 from tools.desk.gate import LIMITS, choose_subject, remarks_on
 
 _MOST_IMAGES = 32
 _LONGEST_ID = 128
+_NO_PHOTOGRAPH = f"it is no photograph that can be read ({' '.join(sorted(SUFFIXES))})"
 
 
 @dataclass(slots=True)
@@ -41,17 +44,23 @@ class Report:
 def enrol(options: argparse.Namespace) -> int:
     """Make a list and report; 0 when a list was written, and with --strict nothing was rejected."""
     photos: Path = options.photos
+    if not options.out.absolute().parent.is_dir():
+        raise StorageError(f"The folder of {options.out} does not exist; make it first.")
     work = photographs_in(photos)
     models = ModelSettings(detector=options.detector, embedder=options.embedder)
     eye = replace(Eye.open(Catalogue.read(options.models), models, VisionSettings()), limits=LIMITS)
-    report = Report()
+    report = Report(rejected=[(name, _NO_PHOTOGRAPH) for name in left_out(photos)])
     references = []
     items = sorted(work.items())
     for reference_id, files in track(items, "enrolling", console=notes, transient=True):
         templates = [t for file in files if (t := template_of(eye, file, photos, report))]
         if templates:
             references.append(Reference(reference_id, templates))
-            report.enrolled.append(reference_id)
+    edges = scale_of(eye.embedder_entry)
+    for reference_id, reason in conflicts(references, edges.threshold, edges.bands[1]).items():
+        report.rejected.append((reference_id, reason))
+        references = [r for r in references if r.reference_id != reference_id]
+    report.enrolled = [reference.reference_id for reference in references]
     _say(report, options.report)
     if not references:
         raise WatchlistError(f"No photograph in {photos} could be enrolled; no list was written.")
@@ -76,6 +85,19 @@ def enrol(options: argparse.Namespace) -> int:
     return 0
 
 
+def left_out(folder: Path) -> list[str]:
+    """Return what lies in the folder and is no photograph, so that nobody is missed in silence."""
+    names = []
+    for path in sorted(folder.iterdir()):
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        names += [
+            shown(str(p.relative_to(folder)))
+            for p in inside or [path]
+            if p.name[0] != "." and (p.is_dir() or p.suffix.lower() not in SUFFIXES)
+        ]
+    return names
+
+
 def photographs_in(folder: Path) -> dict[str, list[Path]]:
     """Return the images of each reference id. Raises WatchlistError for a folder without any."""
     if not folder.is_dir():
@@ -86,7 +108,10 @@ def photographs_in(folder: Path) -> dict[str, list[Path]]:
         if not images:
             continue
         if reference_id in work:
-            raise WatchlistError(f'Two photographs claim the reference id "{reference_id}".')
+            raise WatchlistError(
+                f'Two photographs claim the reference id "{reference_id}": put them into one '
+                "sub-folder of that name, or rename one."
+            )
         work[reference_id] = images
     if not work:
         raise WatchlistError(f"{folder} holds no photographs ({' '.join(sorted(SUFFIXES))}).")
@@ -150,8 +175,6 @@ def _say(report: Report, file: Path | None) -> None:
             counted[kind] = counted.get(kind, 0) + 1
         for kind, count in sorted(counted.items()):
             console.print(f"remark    {count} enrolled photographs: {kind}", markup=False)
-    console.print(
-        f"{len(report.enrolled)} references enrolled, {len(report.rejected)} photographs rejected."
-    )
+    console.print(f"{len(report.enrolled)} references enrolled, {len(report.rejected)} rejected.")
     if file is not None:
         write_atomically(file, msgspec.json.format(msgspec.json.encode(report)), mode=0o644)

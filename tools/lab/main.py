@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from device import __version__
+from device.errors import ConfigurationError
 from tools.console import guarded
 
 _COMMANDS = {
@@ -22,9 +23,19 @@ DEFAULT_DATA = Path("../shared/data/faces")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `passerby-lab` and return its exit code."""
     options = _parser().parse_args(arguments)
-    # Loaded late: each command has libraries of its own.
-    module = import_module(f"tools.lab.{options.command}")
-    return guarded(f"passerby-lab {options.command}", lambda: int(module.run(options)))
+    return guarded(f"passerby-lab {options.command}", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        # Loaded late: each command has libraries of its own.
+        module = import_module(f"tools.lab.{options.command}")
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{error.name} is not installed: this command needs the development environment "
+            "(`make venv`)."
+        ) from error
+    return int(module.run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
