@@ -12,9 +12,9 @@ RUNTIME ?= auto
 .PHONY: help device venv demo test lint bench models docs proof-acceptance test-runtimes check-aarch64 lock clean
 
 help:  ## say what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
 
-device: ## on a device: only what it runs on, no development tools
+device:  ## on a device: only what it runs on, no development tools
 	tools/setup/venv.sh $(VENV) device
 
 venv: $(VENV)/.ready  ## make the environment (also: VENV=, RUNTIME=tflite)
@@ -25,7 +25,8 @@ $(VENV)/.ready: requirements/lock.txt requirements/tflite.txt requirements/refer
 models: venv  ## fetch the operational models from ../shared/models, where it is there
 	@tools/setup/models.sh $(VENV)
 
-demo: venv models  ## the main job: enrol, watch, alert (DATA=folder of faces)
+demo: venv  ## the main job: enrol, watch, alert (DATA=folder of faces)
+	@tools/setup/models.sh $(VENV) quiet
 	@$(VENV)/bin/passerby-lab demo $(if $(DATA),--data $(DATA))
 
 test: venv models lint  ## lint, types, import contracts, all tests

@@ -7,4 +7,10 @@ message formats shared with the desk. `appliance` wires the rooms and owns the t
 `passerby`. Imports run one way; the contracts in `pyproject.toml` hold the direction.
 """
 
+import os
+
+# One comparison is too small for a thread pool: OpenBLAS's would spin on the cores that the
+# interpreter needs. Read when NumPy loads, so it is set before any room is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 __version__ = "0.1.0"

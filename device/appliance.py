@@ -168,11 +168,14 @@ class Appliance:
         )
 
     def _shut_down(self) -> int:
+        ended = self._camera.finished and not self._stopping.is_set()
+        why = (self._camera.fault or "The material has ended.") if ended else "Stopped on request."
         self._camera.stop()
         self._recogniser.forget()
         self._gallery.wipe()
+        self._report("stopped", [why])
         undelivered = self._sink.stop()
-        self._report("stopped", [])
+        self._report("stopped", [why])
         self._notebook.note("stop")
         return undelivered
 

@@ -90,11 +90,26 @@ def _unknown(what: str, name: str, known: list[str]) -> str:
 
 
 def _sentence(error: str) -> str:
-    """Turn msgspec's "… - at `$.camera.width`" into "camera.width: …"."""
+    """Turn msgspec's "… - at `$.camera.width`" into "camera.width: …; allowed: …."."""
     message, _, where = error.partition(" - at ")
-    place = where.strip("`").removeprefix("$.")
+    place = where.strip("`").removeprefix("$").removeprefix(".")
     message = re.sub(r"Object missing required field `(\w+)`", r'the key "\1" is missing', message)
+    allowed = _allowed_at(place)
+    if allowed:
+        return f"{place}: {message}; allowed: {allowed}."
     return f"{place}: {message}." if place else f"{message}."
+
+
+def _allowed_at(place: str) -> str:
+    """Return what a key like camera.kind may be; empty when it is no key."""
+    table, _, key = place.partition(".")
+    for section in msgspec.structs.fields(Settings):
+        if section.name == table:
+            for field in inspect.type_info(section.type).fields:  # type: ignore[attr-defined]
+                if field.name == key:
+                    described = _description(field.type)
+                    return f"{_allowed(field.type)} ({described.rstrip('.')})"
+    return ""
 
 
 def documentation() -> str:

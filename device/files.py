@@ -1,9 +1,11 @@
 """Writing and hashing files without ever leaving a half-written one."""
 
+import fcntl
 import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from device.errors import StorageError
 
@@ -39,6 +41,28 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
 def shown(text: str) -> str:
     """Return text that can be printed and stored: bytes that are not UTF-8 as hexadecimal."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def hold_alone(path: Path) -> BinaryIO:
+    """Open and lock a file for as long as the returned object lives; the kernel frees it at exit.
+
+    Raises StorageError when another process holds it, or it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StorageError(
+            f"Another passerby runs with the state directory {path.parent}: stop it first, or give "
+            "this one a directory of its own."
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"{path.parent} cannot be written ({error.strerror or error}): nothing is compared "
+            "without it. Correct device.state_directory or its rights."
+        ) from error
+    return file
 
 
 def sha256_of(path: Path) -> str:

@@ -320,7 +320,10 @@ class Courier:
         if self._connection is None:
             return
         if self._online:
-            goodbye = self._encoded(self._farewell("Stopped."))
+            with self._lock:
+                stopped = self._status.state == "stopped"
+                reason = self._status.reasons[0] if stopped and self._status.reasons else "Stopped."
+            goodbye = self._encoded(self._farewell(reason))
             message = self._connection.publish(self._topics.of("status"), goodbye, retain=True)
             self._await(message)
         self._connection.close()

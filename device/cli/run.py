@@ -13,6 +13,7 @@ from device.bundles import load_list
 from device.capture import Camera, source_for
 from device.configuration import read_configuration
 from device.errors import BrokerError, CameraError, ConfigurationError, NotArmedError, StorageError
+from device.files import hold_alone
 from device.matching import Gallery
 from device.policy import transport
 from device.policy.arming import unsigned_refusal
@@ -26,6 +27,11 @@ def run(options: argparse.Namespace) -> int:
     """Run until the source ends or SIGTERM; 0 when every alert was delivered."""
     settings = read_configuration(options.config)
     _refuse_what_must_not_start(settings)
+    with hold_alone(Path(settings.device.state_directory) / "lock"):
+        return _run(settings, ledger=options.ledger)
+
+
+def _run(settings: Settings, *, ledger: bool) -> int:
     watchlist = load_list(Path(settings.watchlist.path))
     source = source_for(settings.camera)
     catalogue = Catalogue.configured(settings.models.directory)
@@ -45,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     if settings.device.demonstration:
         print(DEMONSTRATION, file=sys.stderr, flush=True)
     undelivered = appliance.run(lambda: _say_ready(source.name, eye, len(gallery)))
-    if options.ledger:
+    if ledger:
         print("\n".join(appliance.ledger.lines()))
     return _result(appliance, camera, undelivered, courier.fault)
 
@@ -81,10 +87,13 @@ def _result(
     appliance: Appliance, camera: Camera, undelivered: int, broker_fault: str | None
 ) -> int:
     if undelivered:
-        msg = f"{undelivered} alerts were not delivered. {broker_fault or ''}".strip()
+        number = "One alert was" if undelivered == 1 else f"{undelivered} alerts were"
+        msg = f"{number} not delivered and cannot be any more. {broker_fault or ''}".strip()
         raise BrokerError(msg)
     if appliance.storage_fault is not None:
         raise StorageError(appliance.storage_fault)
     if camera.finished and camera.fault is not None:
         raise CameraError(camera.fault)
+    if camera.finished:
+        print("The material has ended.", file=sys.stderr)
     return 0

@@ -29,7 +29,7 @@ def test_without_data_it_says_what_it_needs(command, tmp_path):
     line = [command("passerby-lab"), "demo", "--data", tmp_path / "none", "--out", tmp_path / "out"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0
-    assert done.stdout.startswith("make demo needs faces")
+    assert done.stdout.startswith("make demo needs faces and models")
     assert not (tmp_path / "out").exists()
 
 

@@ -99,6 +99,14 @@ def test_sigterm_ends_it_cleanly(passerby, mosquitto, listen, faces, scratch):
     assert "Traceback" not in (scratch / "log").read_text()
 
 
+def test_a_second_one_beside_it_is_refused(passerby, mosquitto, faces, scratch, command):
+    passerby(faces / "video/asl_A_help.mkv", mosquitto().port, loop=True)
+    line = [command("passerby"), "run", "--config", scratch / "device.toml"]
+    second = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert second.returncode == 9
+    assert "Another passerby runs" in second.stderr
+
+
 def test_kill_9_lets_the_broker_tell(passerby, mosquitto, listen, faces):
     broker = mosquitto()
     listener = listen(broker.port)
@@ -145,7 +153,7 @@ def test_a_broker_that_never_comes_leaves_the_alert_undelivered_and_says_so(
     process = passerby(faces / "video/asl_A_help.mkv", 9, pace="fast", wait=False)
     process.communicate(timeout=300)
     assert process.returncode == 8
-    assert "1 alerts were not delivered" in (scratch / "log").read_text()
+    assert "One alert was not delivered" in (scratch / "log").read_text()
 
 
 def test_memory_stays_within_its_limit_and_flat(passerby, mosquitto, faces):

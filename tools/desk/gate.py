@@ -25,6 +25,8 @@ RECOMMENDED_INTEROCULAR_PX = 60
 """ISO/IEC 19794-5 asks for 90 pixels between the eyes of a booking photograph, 60 at the least."""
 _RECOMMENDED_YAW = 0.15
 _RIVAL = 0.7
+_CERTAIN = 0.85
+"""Lowest detector score of a reference photograph; animals reach it too, but fewer of them."""
 _BYSTANDER = 0.1
 
 
@@ -47,6 +49,9 @@ def choose_subject(faces: list[StillFace], width: int, height: int) -> Choice:
         return Choice(None, ("no face was found",))
     ranked = sorted(faces, key=lambda face: -prominence(face, width, height))
     subject = ranked[0]
+    if subject.score < _CERTAIN:
+        fault = f"not surely a face: detector score {subject.score:.2f}, at least {_CERTAIN:.2f}"
+        return Choice(None, (fault,))
     if len(ranked) == 1:
         return Choice(subject)
     rivalry = prominence(ranked[1], width, height) / prominence(subject, width, height)

@@ -108,12 +108,16 @@ def _clips(clips: list[Item], enrolled: set[str], searcher: Searcher) -> list[Li
     for item in track(clips, "clips", console=notes, transient=True):
         alerted = {c.reference_id for c in searcher.search(item.path).candidates}
         expected = enrolled.intersection(item.identities)
-        mated += bool(expected)
+        mated += len(expected)
         missed += [f"{item.path.name}: {name}" for name in sorted(expected - alerted)]
         wrong += [f"{item.path.name}: {name}" for name in sorted(alerted - expected)]
     return [
-        _all("clips of enrolled people alert with their reference", mated - len(missed), mated),
-        _none("clips with an alert for anyone else", wrong, len(clips)),
+        _all("passages of enrolled people in clips alert", mated - len(missed), mated),
+        _none(
+            "clips with an alert for anyone else",
+            sorted({w.split(":")[0] for w in wrong}),
+            len(clips),
+        ),
     ]
 
 

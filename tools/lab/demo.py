@@ -60,8 +60,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the demonstration; 0 when every alert that was raised arrived."""
     if not (options.data / MANIFEST).is_file():
         console.print(
-            f"make demo needs faces: {options.data} is not here; give a folder with DATA=FOLDER "
-            "(docs/data.md). A demonstration without any data comes with the built-in models."
+            f"make demo needs faces and models, and {options.data} is not here: make demo "
+            "DATA=FOLDER MODELS=FOLDER (docs/data.md). One that needs neither is to come with "
+            "models of our own."
         )
         return 0
     items = [i for i in read_manifest(options.data) if i.licence_class in _SHOWN]
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         catalogue = Catalogue.read(default_directory())
         catalogue.verified_path(catalogue.entry("omz-0095", "embedder"))
     except ModelError as error:
-        console.print(f"make demo needs the operational models. {error}")
+        console.print(f"make demo needs the operational models (make demo MODELS=FOLDER). {error}")
         return 0
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -143,11 +144,15 @@ class _Demonstration:
             found = ", ".join(
                 f"possible match {c.reference_id} ({c.band})" for c in result.candidates
             )
-            console.print(f"{item.path.name}: {result.faces} face, {found or 'no candidate'}")
+            known = self._enrolled.intersection(item.identities)
+            nobody = "no candidate" if known else "no candidate (not enrolled: right)"
+            console.print(f"{item.path.name}: {found or nobody}")
         return results
 
     def _watch(self, settings: Settings, eye: Eye, gallery: Gallery) -> list[Alert]:
-        console.rule("3  watch clips; alerts as a consumer received them over MQTT")
+        console.rule(
+            "3  watch clips, each a passage of its own; alerts as a consumer received them"
+        )
         console.print(DEMONSTRATION)
         with EmbeddedBroker() as broker, Progress(console=notes, transient=True) as progress:
             consumer = Consumer(broker.port, _print_alert)

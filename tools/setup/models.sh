@@ -9,7 +9,7 @@ if "$1/bin/passerby-field" models list >/dev/null; then
 fi
 if [ -d "$mirror" ]; then
     "$1/bin/passerby-field" models fetch --from "$mirror"
-else
+elif [ "${2:-}" != quiet ]; then
     echo "The operational models are not here and there is no mirror at $mirror (MODELS=FOLDER names one):"
     echo "tests that need them will be SKIPPED."
 fi

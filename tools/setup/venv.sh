@@ -54,3 +54,4 @@ if [ "$runtime" != device ]; then
         --target "$venv/reference" --requirement requirements/reference.txt
 fi
 touch "$venv/.ready"
+echo "$venv is ready: $venv/bin/passerby, passerby-desk, passerby-field"
