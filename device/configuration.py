@@ -52,14 +52,14 @@ def parse_configuration(text: str, path: Path) -> Settings:
     for table, key in _PATH_FIELDS:
         section = tables.get(table)
         if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
-            section[key] = _absolute(section[key], f"{table}.{key}", path)
+            section[key] = _from_folder(section[key], f"{table}.{key}", path)
     try:
         return msgspec.convert(tables, Settings)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path}: {_sentence(str(error))}") from error
 
 
-def _absolute(value: str, place: str, path: Path) -> str:
+def _from_folder(value: str, place: str, path: Path) -> str:
     try:
         return str(path.parent / Path(value).expanduser())
     except RuntimeError as error:

@@ -62,17 +62,17 @@ class Picture(Ephemeral):
         """Wrap a (h, w, 3) uint8 BGR array without copying it."""
         return cls(pixels, pixels.shape[1], pixels.shape[0], PixelFormat.BGR)
 
-    def luma(self, out: Pixels | None = None) -> Pixels:
+    def luma(self) -> Pixels:
         """Return brightness, (h, w) uint8; for I420 a view of the Y plane, without a copy."""
         if self.format is PixelFormat.I420:
             return self.pixels[: self.height, : self.width]
-        return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_BGR2GRAY, dst=out), dtype=np.uint8)
+        return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
 
     def region_bgr(self, left: int, top: int, right: int, bottom: int) -> Pixels:
         """Return the pixels of a region as (h, w, 3) uint8 BGR.
 
         The region must lie inside the picture, with even corners. For BGR it is a view; for I420
-        only the region is converted: a whole frame costs forty times more (docs/vision.md).
+        a new array: only the region is converted, not the whole frame.
         """
         if self.format is PixelFormat.BGR:
             return self.pixels[top:bottom, left:right]
@@ -83,8 +83,9 @@ class Picture(Ephemeral):
         chroma = (slice(top // 2, bottom // 2), slice(left // 2, right // 2))
         quarter = rows * columns // 4
         flat = block.reshape(-1)
-        flat[rows * columns : rows * columns + quarter] = u[chroma].reshape(-1)
-        flat[rows * columns + quarter :] = v[chroma].reshape(-1)
+        # Straight into the block: an intermediate copy would have to be wiped.
+        for start, plane in ((rows * columns, u[chroma]), (rows * columns + quarter, v[chroma])):
+            flat[start : start + quarter].reshape(plane.shape)[:] = plane
         region = np.asarray(cv2.cvtColor(block, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)
         block.fill(0)
         return region

@@ -56,7 +56,7 @@ class FrameMaker:
             return None
         return buffer
 
-    def frame(self, main: Pixels, seconds: float, captured_at_ns: int | None = None) -> Frame:
+    def frame(self, main: Pixels, seconds: float) -> Frame:
         """Wrap a buffer that `read` filled, and make its small copy."""
         small = main
         if self._lores is not None:
@@ -66,7 +66,12 @@ class FrameMaker:
                 msg = "No frame buffer came free: the processing has stopped."
                 raise CameraError(msg)
             height, width, _ = taken.shape
-            cv2.resize(main, (width, height), dst=taken, interpolation=cv2.INTER_AREA)
+            try:
+                cv2.resize(main, (width, height), dst=taken, interpolation=cv2.INTER_AREA)
+            except cv2.error as error:
+                self._lores.give_back(taken)
+                self._main.give_back(main)
+                raise CameraError(f"A frame could not be made smaller ({error}).") from error
             small = taken
 
         def release() -> None:
@@ -75,9 +80,13 @@ class FrameMaker:
             self._main.give_back(main)
 
         number, self._number = self._number, self._number + 1
-        captured = time.time_ns() if captured_at_ns is None else captured_at_ns
         return Frame(
-            number, captured, seconds, Picture.of_bgr(small), Picture.of_bgr(main), release=release
+            number,
+            time.time_ns(),
+            seconds,
+            Picture.of_bgr(small),
+            Picture.of_bgr(main),
+            release=release,
         )
 
     def _adopt(self, decoded: Pixels, buffer: Pixels) -> None:

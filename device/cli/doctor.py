@@ -168,7 +168,8 @@ def _broker(settings: Settings) -> str:
         raise BrokerError(refusal)
     version = "3.1.1" if settings.broker.protocol == "3.1.1" else "5"
     answer = _ask_broker(settings, version)
-    if answer is not None and answer.unsupported_version and settings.broker.protocol == "auto":
+    silent = answer is None or answer.unsupported_version
+    if silent and settings.broker.protocol == "auto":
         version = "3.1.1"
         answer = _ask_broker(settings, version)
     place = f"{settings.broker.host}:{settings.broker.port}"

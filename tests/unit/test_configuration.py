@@ -263,3 +263,33 @@ def test_the_documentation_has_a_full_line_for_every_setting():
     documented = [row[0].strip("`") for row in cells]
     expected = [f.name for s in SECTIONS.values() for f in msgspec.structs.fields(s)]
     assert documented == expected
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value", "allowed"),
+    [
+        ("camera", "kind", '"picam"', '"picamera2"'),
+        ("broker", "port", '"1883"', "1 to 65535"),
+        ("camera", "frames_per_second", "600.0", "1 to 60"),
+        ("matching", "threshold", "5.0", "0.2 to 0.99"),
+    ],
+)
+def test_a_refused_value_comes_with_what_is_allowed(tmp_path, table, key, value, allowed):
+    text = f"""
+    [device]
+    site = "s1"
+    id = "d1"
+    [camera]
+    {"" if (table, key) == ("camera", "kind") else 'kind = "stills"'}
+    {f"{key} = {value}" if table == "camera" else ""}
+    [watchlist]
+    path = "list"
+    {"" if table == "camera" else f"[{table}]"}
+    {"" if table == "camera" else f"{key} = {value}"}
+    """
+    with pytest.raises(ConfigurationError) as caught:
+        parse_configuration(text, tmp_path / "device.toml")
+    assert f"{table}.{key}: " in str(caught.value)
+    assert f"allowed: {allowed}" in str(caught.value).replace("`", "") or allowed in str(
+        caught.value
+    )
