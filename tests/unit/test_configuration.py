@@ -290,6 +290,6 @@ def test_a_refused_value_comes_with_what_is_allowed(tmp_path, table, key, value,
     with pytest.raises(ConfigurationError) as caught:
         parse_configuration(text, tmp_path / "device.toml")
     assert f"{table}.{key}: " in str(caught.value)
-    assert f"allowed: {allowed}" in str(caught.value).replace("`", "") or allowed in str(
-        caught.value
-    )
+    _, found, tail = str(caught.value).partition("allowed: ")
+    assert found
+    assert allowed in tail
