@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from device.capture.frame import Picture
 from device.vision.motion import MotionGate
@@ -57,3 +58,16 @@ def test_forget_wipes_the_background():
     gate.forget()
     assert background.max() == 0
     assert gate._background is None
+
+
+@pytest.mark.parametrize("contrast", [20, 40])
+def test_a_walker_five_metres_away_is_motion(contrast):
+    """At 5 m and 66 degrees a body is about 45 by 150 pixels of the small stream."""
+    gate = _settled()
+    moved = []
+    for step in range(10):
+        pixels = np.full((360, 640, 3), 100, np.uint8)
+        left = 100 + 12 * step
+        pixels[150:300, left : left + 45] = 100 + contrast
+        moved.append(gate.moved(Picture.of_bgr(pixels)))
+    assert all(moved)
