@@ -20,7 +20,7 @@ from device.errors import MessageError
 from device.matching import Confirmed, Cooldown, Gallery
 from device.notebook import Notebook
 from device.policy.arming import Facts, reasons_not_to_compare
-from device.protocol.alert import Alert, ListVersion, ModelHash
+from device.protocol.alert import ListVersion, ModelHash
 from device.protocol.status import State, StatusData
 from device.protocol.topics import Topics
 from device.recognition import Recogniser, limits_for, scale_of
@@ -36,23 +36,19 @@ _LOG_EVERY = 100
 class Appliance:
     """Runs until the source ends or `stop` is called."""
 
-    def __init__(  # noqa: PLR0913 - one argument per room
+    def __init__(
         self,
         settings: Settings,
         eye: Eye,
         gallery: Gallery,
         camera: Camera,
         sink: AlertSink,
-        *,
-        on_alert: Callable[[Alert], None] = lambda _: None,
     ) -> None:
-        """on_alert: hears of each alert besides the sink."""
         self._settings = settings
         self._eye = eye
         self._gallery = gallery
         self._camera = camera
         self._sink = sink
-        self._on_alert = on_alert
         self._recogniser = Recogniser(eye, gallery, settings)
         self._cooldown = Cooldown(settings.matching.cooldown_s)
         self._maker = AlertMaker(self._circumstances(), time.time_ns)
@@ -137,7 +133,6 @@ class Appliance:
         self._notebook.note("alert", alert=alert.id, reference=alert.data.reference_id)
         if not self._sink.submit(alert):
             self._notebook.note("alert refused: too many wait", alert=alert.id)
-        self._on_alert(alert)
 
     def _reasons(self) -> list[str]:
         return reasons_not_to_compare(

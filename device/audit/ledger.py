@@ -9,10 +9,10 @@ class Ledger:
 
     frames: processed. faces: tracks, that is people passing, as well as the tracker can tell.
     appearances: faces in frames. compared: shots that were worth cutting out. destroyed:
-    appearances after whose frame the frame's, the crop's and the detector's buffers were found
-    blank, so that it equals `appearances` or something is wrong. alerts: left the matching as
-    alerts. faults: frames whose processing failed; their faces are counted and destroyed all the
-    same (R14).
+    appearances whose frame was released, which overwrites it, and after which the crop's and the
+    detector's buffers were found blank; it equals `appearances` or something is wrong. alerts: left
+    the matching as alerts. faults: frames whose processing failed; their faces are counted and
+    destroyed all the same (R14).
     """
 
     frames: int = 0
@@ -24,7 +24,7 @@ class Ledger:
     faults: int = 0
 
     def frame_ended(self, faces: int, *, wiped: bool) -> None:
-        """Count a frame and the faces in it. wiped: its buffers were found blank."""
+        """Count a frame and the faces in it. wiped: it was released and no buffer holds a face."""
         self.frames += 1
         self.appearances += faces
         if wiped:

@@ -93,8 +93,8 @@ class Camera:
         while not self._stopping.is_set():
             try:
                 self._source.open()
-                if not self._read_until_end():
-                    break
+                self._read_until_end()
+                break
             except CameraError as error:
                 failures = 0 if self._healthy() else failures
                 self._note(str(error))
@@ -118,14 +118,13 @@ class Camera:
             self._finished = True
             self._changed.notify_all()
 
-    def _read_until_end(self) -> bool:
-        """Read frames until told to stop. Returns False when the material ended."""
+    def _read_until_end(self) -> None:
+        """Read frames until told to stop, or until the material ends."""
         while not self._stopping.is_set():
             frame = self._source.read(self._stall_s)
             if frame is None:
-                return False
+                return
             self._offer(frame)
-        return False
 
     def _close(self) -> None:
         try:

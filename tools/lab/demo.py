@@ -19,7 +19,7 @@ from device.bundles import load_list
 from device.capture import Camera, Pixels
 from device.capture.stills import read_still
 from device.capture.video import VideoSource
-from device.errors import ModelError, PictureError
+from device.errors import BrokerError, ModelError, PictureError
 from device.matching import Gallery
 from device.opencv import cv2
 from device.protocol.alert import Alert
@@ -164,7 +164,9 @@ class _Demonstration:
             appliance = Appliance(settings, eye, gallery, camera, courier)
             progress.add_task("watching", total=None)
             undelivered = appliance.run()
-            consumer.wait_for(appliance.ledger.alerts - undelivered)
+            if undelivered:
+                raise BrokerError(f"{undelivered} alerts of the demonstration were not delivered.")
+            consumer.wait_for(appliance.ledger.alerts)
             consumer.close()
         console.rule("4  ledger")
         console.print("\n".join(appliance.ledger.lines()))
