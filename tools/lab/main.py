@@ -15,6 +15,7 @@ _COMMANDS = {
     "acceptance": "enrol a data set and count what is found, missed and wrongly raised",
     "bench": "speed and memory of this machine",
     "distances": "how many pixels a face has at which distance",
+    "edgetpu-check": "name the operations of .tflite files that the Edge TPU does not run",
     "broker": "an embedded MQTT broker for demonstrations, on this machine only",
 }
 DEFAULT_DATA = Path("../shared/data/faces")
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     try:
         # Loaded late: each command has libraries of its own.
-        module = import_module(f"tools.lab.{options.command}")
+        module = import_module(f"tools.lab.{options.command.replace('-', '_')}")
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"{error.name} is not installed: this command needs the development environment "
@@ -58,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--out", type=Path, default=Path(f"{name}-output"), metavar="DIR")
         if name == "bench":
             command.add_argument("--frames", type=int, default=10_000, metavar="N")
+        if name == "edgetpu-check":
+            command.add_argument("files", type=Path, nargs="+", metavar="FILE")
         if name == "broker":
             command.add_argument("--port", type=int, required=True)
     return parser
