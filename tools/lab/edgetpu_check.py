@@ -3,8 +3,8 @@
 A static check against the published requirements (`edgetpu_rules`); no compiler runs, and the
 compiler may still leave an operation to the CPU, which its documentation calls "due to some
 unspecified limitation". "Model requirements" of https://coral.ai/docs/edgetpu/models-intro/:
-tensors are 8-bit integers, sizes and parameters are constant, and only the three innermost dimensions may
-be larger than 1.
+tensors are 8-bit integers, sizes and parameters are constant, and only the three innermost
+dimensions may be larger than 1.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def problems_of(data: bytes, name: str = "the file") -> list[str]:
-    """Return what keeps the Edge TPU from running all of a `.tflite` file, a sentence per operation.
+    """Return what keeps the Edge TPU from running all of a `.tflite` file, a line per operation.
 
     data: the file's bytes. Empty: everything is on the published list. Raises ModelError for bytes
     that are no TensorFlow Lite model, calling them `name`.

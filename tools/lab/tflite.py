@@ -13,26 +13,11 @@ from device.errors import ModelError
 from tools.lab.tflite_operators import OPERATORS
 
 IDENTIFIER = b"TFL3"
-_DTYPES = (
-    "float32",
-    "float16",
-    "int32",
-    "uint8",
-    "int64",
-    "string",
-    "bool",
-    "int16",
-    "complex64",
-    "int8",
-    "float64",
-    "complex128",
-    "uint64",
-    "resource",
-    "variant",
-    "uint32",
-    "uint16",
-    "int4",
-)
+_NAMES = """
+float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64
+resource variant uint32 uint16 int4
+"""
+_DTYPES = _NAMES.split()
 _CUSTOM = 32
 _MOST_TABLES, _MOST_ENDS, _MOST_CHANNELS = 20_000, 256, 65_536
 """No honest file has more; a hostile one would fill the memory by pointing at one place often."""
