@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from device import __version__
@@ -102,9 +103,8 @@ class Appliance:
         """Process one frame and wipe it, whatever happens."""
         try:
             if armed:
-                observation = self._recogniser.process(
-                    frame, lambda confirmed, face: self._raise_alert(frame, confirmed, face)
-                )
+                raise_alert = partial(self._raise_alert, frame)
+                observation = self._recogniser.process(frame, raise_alert, self._note_attack)
                 self.ledger.faces += observation.new_tracks
                 self.ledger.compared += observation.compared
                 self._processing_fault = None
@@ -134,6 +134,11 @@ class Appliance:
         if not self._sink.submit(alert):
             self._notebook.note("alert refused: too many wait", alert=alert.id)
 
+    def _note_attack(self) -> None:
+        """Note that a face was judged a print or a screen: no reference, no score, no alert."""
+        self.ledger.attacks += 1
+        self._notebook.note("presentation attack judged")
+
     def _reasons(self) -> list[str]:
         return reasons_not_to_compare(
             Facts(
@@ -153,6 +158,7 @@ class Appliance:
             reasons=reasons,
             demonstration=self._settings.device.demonstration,
             software=__version__,
+            presentation_attack_detection=self._eye.attack_detection,
             runtime=str(self._eye.runtime),
             models=self._models(),
             watchlist=self._list_version(),
@@ -175,8 +181,7 @@ class Appliance:
         return undelivered
 
     def _models(self) -> list[ModelHash]:
-        entries = (self._eye.detector_entry, self._eye.embedder_entry)
-        return [ModelHash(entry.role, entry.name, entry.sha256) for entry in entries]
+        return [ModelHash(entry.role, entry.name, entry.sha256) for entry in self._eye.entries]
 
     def _list_version(self) -> ListVersion:
         return ListVersion(self._gallery.list_id, self._gallery.version)
@@ -190,4 +195,5 @@ class Appliance:
             threshold_id=limits_for(self._settings, self._eye.embedder_entry).threshold_id,
             bands=scale_of(self._eye.embedder_entry).bands,
             demonstration=device.demonstration,
+            attack_detection=self._eye.attack_detection,
         )

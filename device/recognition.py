@@ -11,6 +11,9 @@ from device.vision.catalogue import ModelEntry, ScoreScale
 OnConfirmed = Callable[[Confirmed, Sighting], None]
 """Called while the frame lives; the only moment at which a face may become part of an alert."""
 
+OnAttack = Callable[[], None]
+"""Called once per track: a shot that came near a reference was judged a presentation attack."""
+
 _NO_SCALE = ScoreScale(threshold=0.99, bands=(0.995, 0.999))
 
 
@@ -20,17 +23,25 @@ class Recogniser:
     def __init__(self, eye: Eye, gallery: Gallery, settings: Settings) -> None:
         self._gallery = gallery
         self._limits = limits_for(settings, eye.embedder_entry)
+        self._attack = eye.attack
+        self._attacking: set[int] = set()
         self._observer = Observer(eye, settings.vision)
         self._confirmation = Confirmation(
             settings.matching.shots, scale_of(eye.embedder_entry).bands[0]
         )
 
-    def process(self, frame: Frame, on_confirmed: OnConfirmed) -> Observation:
-        """Compare the faces of a frame. The caller releases the frame afterwards."""
+    def process(
+        self, frame: Frame, on_confirmed: OnConfirmed, on_attack: OnAttack = lambda: None
+    ) -> Observation:
+        """Compare the faces of a frame. The caller releases the frame afterwards.
+
+        A shot near a reference that is judged a presentation attack names nobody: it is no
+        candidate, and weighs against confirming one.
+        """
 
         def consider(sighting: Sighting) -> bool:
             candidate = compare(self._gallery, sighting.probe, self._limits)
-            if candidate is None:
+            if candidate is None or self._is_attack(frame, sighting, on_attack):
                 self._confirmation.miss(sighting.track)
             else:
                 confirmed = self._confirmation.add(sighting.track, candidate, sighting.quality)
@@ -44,6 +55,15 @@ class Recogniser:
             # Also when the frame failed: a track's end ends what was kept of it.
             for track in self._observer.ended():
                 self._confirmation.end(track)
+                self._attacking.discard(track)
+
+    def _is_attack(self, frame: Frame, sighting: Sighting, on_attack: OnAttack) -> bool:
+        if self._attack is None or not self._attack.is_attack(frame.main, sighting.box):
+            return False
+        if sighting.track not in self._attacking:
+            self._attacking.add(sighting.track)
+            on_attack()
+        return True
 
     @property
     def faces_in_frame(self) -> int:
@@ -54,6 +74,7 @@ class Recogniser:
         """End all tracks: the camera stopped, or comparing is forbidden now."""
         self._observer.forget()
         self._confirmation.clear()
+        self._attacking.clear()
 
 
 def scale_of(embedder: ModelEntry) -> ScoreScale:

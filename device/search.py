@@ -43,7 +43,8 @@ class Found:
 class Result:
     """What one input held. faces: people in it; not_compared: why some of them were not compared.
 
-    error: why the input could not be read, or not to its end.
+    judged_attacks: faces near a reference that were judged a presentation attack, in at least one
+    shot; such a shot gives no candidate. error: why the input could not be read, or not to its end.
     """
 
     file: str
@@ -51,6 +52,7 @@ class Result:
     faces: int = 0
     candidates: list[Found] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
+    judged_attacks: int = 0
     error: str | None = None
 
 
@@ -105,7 +107,12 @@ class Searcher:
             candidate = compare(self._gallery, probe, self._limits)
         finally:
             probe.wipe()
-        if candidate is not None:
+        if candidate is None:
+            return
+        attack = self._eye.attack
+        if attack is not None and attack.is_attack(picture, face.box):
+            result.judged_attacks += 1
+        else:
             result.candidates.append(self._found(candidate, 1, face.box, None))
 
     def _clip(self, path: Path, result: Result) -> None:
@@ -125,8 +132,11 @@ class Searcher:
             if all(found.reference_id != earlier.reference_id for earlier in result.candidates):
                 result.candidates.append(found)
 
+        def note_attack() -> None:
+            result.judged_attacks += 1
+
         try:
-            result.faces += recogniser.process(frame, keep).new_tracks
+            result.faces += recogniser.process(frame, keep, note_attack).new_tracks
         finally:
             frame.release()
 

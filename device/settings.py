@@ -96,6 +96,13 @@ class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
     detector: Annotated[str, _text("Name of the detector in `models.toml`.")] = "yunet-s-640x480"
     embedder: Annotated[str, _text("Name of the embedder in `models.toml`.")] = "omz-0095"
+    attack_detector: Annotated[
+        str,
+        _text(
+            "Name of the attack detector in `models.toml`; empty: none, and alerts and the status "
+            "say `no PAD`. Read docs/attack-detection.md before you name one."
+        ),
+    ] = ""
     threads: Annotated[int, _number("Threads per interpreter.", 1, 4)] = 1
     edge_tpu: Annotated[
         Literal["auto", "off"],
@@ -125,6 +132,13 @@ class VisionSettings(Struct, frozen=True, forbid_unknown_fields=True):
     sharpness: Annotated[
         float, _number("Smallest sharpness of an aligned face (docs/vision.md).", 0, 10)
     ] = 0.05
+    live_threshold: Annotated[
+        Annotated[float, Meta(ge=0.01, le=0.99)] | None,
+        _text(
+            "Lowest live score of a face that is not judged a presentation attack. It belongs to "
+            "one attack detector; left out, it is the one that `models.toml` names for it."
+        ),
+    ] = None
     shots_per_track: Annotated[
         int,
         _number(

@@ -7,6 +7,7 @@ from device.matching.confirmation import Confirmed
 from device.protocol.alert import Alert, AlertData, Crop, ListVersion, ModelHash
 from device.protocol.bands import margin_band, score_band
 from device.protocol.identifiers import utc_text, uuid7
+from device.protocol.wording import NO_PAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Circumstances:
     threshold_id: str
     bands: tuple[float, float]
     demonstration: bool
+    attack_detection: str = NO_PAD
 
 
 class AlertMaker:
@@ -56,5 +58,6 @@ class AlertMaker:
                 shots=confirmed.shots,
                 demonstration=fixed.demonstration,
                 crop=Crop(crop) if crop is not None else None,
+                presentation_attack_detection=fixed.attack_detection,
             ),
         )

@@ -10,7 +10,8 @@ class Ledger:
     frames: processed. faces: tracks, that is people passing, as well as the tracker can tell.
     appearances: faces in frames. compared: shots that were worth cutting out. destroyed:
     appearances whose frame was released, which overwrites it, and after which the crop's and the
-    detector's buffers were found blank; it equals `appearances` or something is wrong. alerts: left
+    detector's buffers were found blank; it equals `appearances` or something is wrong. attacks:
+    tracks with a shot that came near a reference and was judged a presentation attack. alerts: left
     the matching as alerts. faults: frames whose processing failed; their faces are counted and
     destroyed all the same (R14).
     """
@@ -20,6 +21,7 @@ class Ledger:
     appearances: int = 0
     compared: int = 0
     destroyed: int = 0
+    attacks: int = 0
     alerts: int = 0
     faults: int = 0
 
@@ -39,6 +41,7 @@ class Ledger:
                 f"{self.compared:,} of them compared"
             ),
             f"faces destroyed    {self.destroyed:>8,}   of {self.appearances:,} appearances",
+            f"judged attacks     {self.attacks:>8,}",
             f"alerts             {self.alerts:>8,}",
             f"faulty frames      {self.faults:>8,}",
         ]

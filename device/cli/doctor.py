@@ -21,8 +21,9 @@ from device.matching import Gallery
 from device.opencv import cv2
 from device.policy import transport
 from device.policy.arming import unsigned_refusal
+from device.protocol.wording import NO_PAD
 from device.settings import ModelSettings, Settings, VisionSettings
-from device.vision import Catalogue, Eye
+from device.vision import AttackDetector, Catalogue, Eye
 
 # No Passerby was built before this; a clock that says less has lost the time.
 _BUILT_NS = 1_793_491_200_000_000_000
@@ -61,6 +62,7 @@ def _checks(settings: Settings | None) -> Iterator[tuple[str, Check]]:
     yield "numbers", _numpy
     yield "models", lambda: _models(models)
     yield "interpreter", lambda: _interpreter(models, vision)
+    yield "attacks", lambda: _attacks(models, vision)
     yield "clock", _clock
     state = Path(settings.device.state_directory) if settings else Path(tempfile.gettempdir())
     yield "disk", lambda: _disk(state)
@@ -85,6 +87,8 @@ def _models(models: ModelSettings) -> str:
         catalogue.entry(models.detector, "detector"),
         catalogue.entry(models.embedder, "embedder"),
     ]
+    if models.attack_detector:
+        entries.append(catalogue.entry(models.attack_detector, "attack-detection"))
     for entry in entries:
         catalogue.verified_path(entry)
     return ", ".join(f"{entry.name} {entry.sha256[:12]}…" for entry in entries)
@@ -93,6 +97,13 @@ def _models(models: ModelSettings) -> str:
 def _interpreter(models: ModelSettings, vision: VisionSettings) -> str:
     eye = Eye.open(Catalogue.configured(models.directory), models, vision)
     return str(eye.runtime)
+
+
+def _attacks(models: ModelSettings, vision: VisionSettings) -> str:
+    detector = AttackDetector.configured(Catalogue.configured(models.directory), models, vision)
+    if detector is None:
+        return f"{NO_PAD}: a photograph can raise an alert (models.attack_detector)"
+    return f"{detector.threshold_id}, for print and screen only"
 
 
 def _clock() -> str:

@@ -15,7 +15,7 @@ from device.errors import ConfigurationError, NotArmedError, PictureError
 from device.files import shown
 from device.matching import Gallery
 from device.policy.arming import unsigned_refusal
-from device.protocol.wording import DEMONSTRATION, NOTICE
+from device.protocol.wording import ATTACK_JUDGED, DEMONSTRATION, NOTICE
 from device.search import Result, Searcher, inputs_of
 from device.settings import CameraSettings, DeviceSettings, Settings, WatchlistSettings
 from device.vision import Catalogue, Eye
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     del watchlist  # the gallery wipes its own copy of the templates; this one must not stay
     searcher = Searcher(eye, gallery, settings)
     log = AuditLog(Path(settings.device.state_directory) / "audit.jsonl")
-    _announce(len(gallery))
+    _announce(len(gallery), eye.attack_detection)
     unreadable = 0
     try:
         for path in inputs:
@@ -56,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
             )
             result = searcher.search(path)
             unreadable += result.error is not None
-            print(_as_json(result, purpose, case) if options.json else _as_text(result), flush=True)
+            text = _as_json(result, purpose, case, eye) if options.json else _as_text(result)
+            print(text, flush=True)
     finally:
         gallery.wipe()
     return PictureError.exit_code if unreadable else 0
@@ -80,12 +81,14 @@ def _settings(path: Path | None) -> Settings:
     )
 
 
-def _announce(references: int) -> None:
-    print(f"{DEMONSTRATION} {references} references.", file=sys.stderr, flush=True)
+def _announce(references: int, attack_detection: str) -> None:
+    text = f"{DEMONSTRATION} {references} references. Attack detection: {attack_detection}."
+    print(text, file=sys.stderr, flush=True)
 
 
-def _as_json(result: Result, purpose: str, case: str) -> str:
+def _as_json(result: Result, purpose: str, case: str, eye: Eye) -> str:
     record = msgspec.to_builtins(result) | {
+        "presentation_attack_detection": eye.attack_detection,
         "purpose": purpose,
         "case": case,
         "demonstration": True,
@@ -108,6 +111,9 @@ def _as_text(result: Result) -> str:
         lines.append(f"  {NOTICE}")
     if not result.candidates and result.error is None:
         lines.append("  no candidate")
+    if result.judged_attacks:
+        faces = "a face" if result.judged_attacks == 1 else f"{result.judged_attacks} faces"
+        lines.append(f"  {faces} near a reference: {ATTACK_JUDGED}, which gives no candidate")
     lines += [f"  a face was not compared: {reason}" for reason in result.not_compared]
     if result.error is not None:
         lines.append(f"  error: {result.error}")

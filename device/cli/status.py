@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from device.configuration import DEFAULT_PATH, read_configuration
+from device.protocol.wording import NO_PAD
 from device.settings import DeviceSettings
 from device.statusfile import LocalStatus, read_status
 
@@ -45,9 +46,15 @@ def _lines(local: LocalStatus) -> list[str]:
         else "watchlist  none",
         f"runtime    {status.runtime}",
         *(f"model      {m.role}: {m.name} {m.sha256[:16]}…" for m in status.models),
-        f"attacks    {status.presentation_attack_detection}: a photograph can raise an alert",
+        f"attacks    {_attacks(status.presentation_attack_detection)}",
         f"software   Passerby {status.software}",
     ]
     if status.demonstration:
         lines.append("           Demonstration: the watchlist is unsigned.")
     return lines
+
+
+def _attacks(detection: str) -> str:
+    if detection == NO_PAD:
+        return f"{NO_PAD}: a photograph can raise an alert"
+    return f"{detection}: some prints and screens pass, and some people are taken for one"

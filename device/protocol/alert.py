@@ -20,6 +20,8 @@ LARGEST_EVENT_BYTES = 65_536
 """An alert is some 8 kB; nothing larger is decoded."""
 
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+AttackDetection = Annotated[str, Meta(pattern=r"^(no PAD|[a-z0-9][a-z0-9.-]{0,127})$")]
+"""Which detection of presentation attacks was at work: "no PAD", or the id of its threshold."""
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -50,6 +52,8 @@ class AlertData(Struct, frozen=True, forbid_unknown_fields=True):
 
     quality: of the best shot, 0 to 1. shots: comparisons that named this reference. threshold_id:
     name of the threshold that was applied. delayed: the alert waited before it was sent.
+    presentation_attack_detection: "no PAD", or the id of the attack detector's threshold that every
+    counted shot passed; that is no proof that a person stood there (docs/attack-detection.md).
     run, sequence: number of this alert, from 1, since the start named by `run`; a gap is a loss.
     """
 
@@ -69,7 +73,7 @@ class AlertData(Struct, frozen=True, forbid_unknown_fields=True):
     shots: Annotated[int, Meta(ge=1)]
     demonstration: bool
     crop: Crop | None = None
-    presentation_attack_detection: Literal["no PAD"] = NO_PAD
+    presentation_attack_detection: AttackDetection = NO_PAD
     state: Literal["unreviewed"] = "unreviewed"
     words: Literal["possible match"] = POSSIBLE_MATCH
     notice: Literal[

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from device.errors import MessageError
-from device.protocol.alert import ListVersion, ModelHash, Time
+from device.protocol.alert import AttackDetection, ListVersion, ModelHash, Time
 from device.protocol.wording import NO_PAD
 
 STATUS_TYPE: Final = "passerby.status.v1"
@@ -20,14 +20,15 @@ class StatusData(Struct, frozen=True, forbid_unknown_fields=True):
     """What a technician and a back office learn of a device.
 
     link: "offline" is the will, published by the broker when the device vanishes. reasons: why
-    nothing is compared, or what is degraded, each a sentence.
+    nothing is compared, or what is degraded, each a sentence. presentation_attack_detection: "no
+    PAD", or the id of the attack detector's threshold.
     """
 
     link: Link
     state: State
     reasons: list[str] = []
     demonstration: bool = False
-    presentation_attack_detection: Literal["no PAD"] = NO_PAD
+    presentation_attack_detection: AttackDetection = NO_PAD
     software: str = ""
     runtime: str = ""
     models: list[ModelHash] = []

@@ -7,3 +7,5 @@ NOTICE: Final = "Possible match; not an identification; not to be the sole groun
 DEMONSTRATION: Final = "Demonstration: the watchlist is unsigned; not for operational use."
 NO_PAD: Final = "no PAD"
 """There is no presentation attack detection: a photograph can raise an alert (R33)."""
+ATTACK_JUDGED: Final = "judged a presentation attack (print or screen)"
+"""Why a face near a reference gave no candidate. A judgement of a model, not a finding."""

@@ -2,9 +2,11 @@
 
 In: `Frame`s. Out: `Sighting`s, handed to a comparison while their frame lives. Never: keeps pixels
 or a template past its frame, writes a file, infers age, sex, emotion or anything but where a face
-is and how good its picture is (R50). Answers for R13, R14 and R34.
+is, how good its picture is (R50) and, as an option, whether it is a picture of a picture. Answers
+for R13, R14, R33 and R34.
 """
 
+from device.vision.attack import AttackDetector
 from device.vision.catalogue import Catalogue, ModelEntry, default_directory
 from device.vision.eye import Eye
 from device.vision.observer import Observation, Observer
@@ -13,6 +15,7 @@ from device.vision.sighting import Compare, Sighting
 from device.vision.stills import StillFace, find_faces
 
 __all__ = [
+    "AttackDetector",
     "Catalogue",
     "Compare",
     "Eye",

@@ -7,10 +7,10 @@ the shapes of its contract. The catalogue is read here by the appliance, `tools`
 import sys
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from device.errors import ModelError, StorageError
 from device.files import sha256_of
@@ -51,10 +51,23 @@ class ScoreScale(Struct, frozen=True, forbid_unknown_fields=True):
     bands: tuple[float, float]
 
 
+class LiveScale(Struct, frozen=True, forbid_unknown_fields=True):
+    """How an attack detector looks and judges; never valid for another model.
+
+    surroundings: side of its crop over that of the face's box. live_class: which of its outputs,
+    from 0, stands for a person before the camera. threshold: lowest live score (softmax, 0 to 1)
+    that passes for one.
+    """
+
+    surroundings: Annotated[float, Meta(ge=1, le=8)]
+    live_class: Annotated[int, Meta(ge=0, le=999)]
+    threshold: Annotated[float, Meta(gt=0, lt=1)]
+
+
 class ModelEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """One model of the catalogue."""
 
-    name: str
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
     role: Role
     file: str
     sha256: str
@@ -68,6 +81,7 @@ class ModelEntry(Struct, frozen=True, forbid_unknown_fields=True):
     edge_tpu_file: str | None = None
     edge_tpu_sha256: str | None = None
     scores: ScoreScale | None = None
+    live: LiveScale | None = None
 
 
 class _CatalogueFile(Struct, frozen=True, forbid_unknown_fields=True):

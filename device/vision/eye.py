@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from device.capture.frame import Picture
+from device.protocol.wording import NO_PAD
 from device.settings import ModelSettings, VisionSettings
+from device.vision.attack import AttackDetector
 from device.vision.catalogue import Catalogue, ModelEntry
 from device.vision.detector import Detector
 from device.vision.embedder import Embedder
@@ -16,7 +18,10 @@ from device.vision.sample import Aligner, Probe
 
 @dataclass(frozen=True, slots=True)
 class Eye:
-    """Detector, aligner and embedder with their limits. One thread owns it."""
+    """Detector, aligner and embedder with their limits. One thread owns it.
+
+    attack: the attack detector, or None: then there is no presentation-attack detection.
+    """
 
     detector: Detector
     aligner: Aligner
@@ -25,6 +30,7 @@ class Eye:
     detector_entry: ModelEntry
     embedder_entry: ModelEntry
     runtime: RuntimeInfo
+    attack: AttackDetector | None = None
 
     @classmethod
     def open(cls, catalogue: Catalogue, models: ModelSettings, vision: VisionSettings) -> "Eye":
@@ -35,6 +41,10 @@ class Eye:
         detector = catalogue.open(detector_entry, models.threads, edge_tpu=edge_tpu)
         network = catalogue.open(embedder_entry, models.threads, edge_tpu=edge_tpu)
         embedder = Embedder(network)
+        attack = AttackDetector.configured(catalogue, models, vision)
+        runtimes = {"detector": detector.runtime, "embedder": network.runtime}
+        if attack is not None:
+            runtimes["attack detector"] = attack.runtime
         return cls(
             detector=Detector(detector, vision.detection_threshold),
             aligner=Aligner(embedder.side),
@@ -42,8 +52,20 @@ class Eye:
             limits=limits_from(vision),
             detector_entry=detector_entry,
             embedder_entry=embedder_entry,
-            runtime=_joint(detector.runtime, network.runtime),
+            runtime=_joint(runtimes),
+            attack=attack,
         )
+
+    @property
+    def entries(self) -> list[ModelEntry]:
+        """The models that take part, for alerts and the status."""
+        entries = [self.detector_entry, self.embedder_entry]
+        return entries if self.attack is None else [*entries, self.attack.entry]
+
+    @property
+    def attack_detection(self) -> str:
+        """What alerts and the status say of attack detection: "no PAD", or its threshold's id."""
+        return NO_PAD if self.attack is None else self.attack.threshold_id
 
     def reference(self, main: Picture, landmarks: Floats) -> tuple[Probe | None, list[str]]:
         """Like `probe`, for enrolment: the mean of the face and its mirror image.
@@ -69,7 +91,8 @@ class Eye:
     @property
     def wiped(self) -> bool:
         """True when no pixel of a frame and no face is left in the buffers."""
-        return self.aligner.wiped and self.detector.wiped
+        wiped = self.aligner.wiped and self.detector.wiped
+        return wiped and (self.attack is None or self.attack.wiped)
 
     def probe(self, main: Picture, landmarks: Floats) -> tuple[Probe | None, list[str]]:
         """Cut out, judge and embed one face; the crop is wiped before this returns.
@@ -89,13 +112,14 @@ class Eye:
             return None, [str(error)]
 
 
-def _joint(detector: RuntimeInfo, embedder: RuntimeInfo) -> RuntimeInfo:
-    """Return one description of both, so that a fallback of either is seen."""
-    if detector == embedder:
-        return embedder
-    delegates = f"{detector.delegate} (detector), {embedder.delegate} (embedder)"
-    notes = "; ".join(dict.fromkeys(filter(None, (detector.note, embedder.note))))
-    return replace(embedder, delegate=delegates, note=notes)
+def _joint(runtimes: dict[str, RuntimeInfo]) -> RuntimeInfo:
+    """Return one description of all, so that a fallback of any is seen."""
+    first, *others = runtimes.values()
+    if all(other == first for other in others):
+        return first
+    delegates = ", ".join(f"{runtime.delegate} ({name})" for name, runtime in runtimes.items())
+    notes = "; ".join(dict.fromkeys(runtime.note for runtime in runtimes.values() if runtime.note))
+    return replace(first, delegate=delegates, note=notes)
 
 
 def limits_from(vision: VisionSettings) -> QualityLimits:

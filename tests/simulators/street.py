@@ -29,7 +29,10 @@ SHA = "ab" * 32
 
 @dataclass(frozen=True)
 class Person:
-    """hue: 0 to 179, who it is. x, y, size: the square at second 0; speed in pixels per second."""
+    """hue: 0 to 179, who it is. x, y, size: the square at second 0; speed in pixels per second.
+
+    paper: it is no person but a picture of one, held up with a wide white border.
+    """
 
     hue: int
     x: float
@@ -37,6 +40,7 @@ class Person:
     size: int = 80
     speed: float = 0
     until_s: float = 1e9
+    paper: bool = False
 
 
 def picture(people, seconds):
@@ -50,6 +54,10 @@ def picture(people, seconds):
             continue
         rows, columns = np.mgrid[0 : person.size, 0 : person.size]
         top = round(person.y)
+        if person.paper:
+            border = 2 * person.size
+            sheet = slice(max(0, top - border), top + 3 * person.size)
+            hsv[sheet, max(0, left - border) : right + border] = (0, 0, 255)
         region = hsv[top : top + person.size, left:right]
         region[:, :, 0] = person.hue
         region[:, :, 1] = 200

@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 NOW_NS = 1_790_000_000_123_000_000
 
 
-def make_alert(score=0.612345, crop=b"\xff\xd8jpeg", now_ns=NOW_NS):
+def make_alert(score=0.612345, crop=b"\xff\xd8jpeg", now_ns=NOW_NS, attack_detection="no PAD"):
     circumstances = Circumstances(
         "urn:passerby:s1:d1",
         ListVersion("list-1", 3),
@@ -31,6 +31,7 @@ def make_alert(score=0.612345, crop=b"\xff\xd8jpeg", now_ns=NOW_NS):
         "threshold-1",
         (0.55, 0.65),
         demonstration=True,
+        attack_detection=attack_detection,
     )
     confirmed = Confirmed("ref-7", score, 0.2, 2, 0.873)
     return AlertMaker(circumstances, lambda: now_ns).make(confirmed, now_ns - 40_000_000, crop)
@@ -70,6 +71,21 @@ def test_it_opens_unreviewed_and_says_what_it_is_not():
     assert "sole ground" in data["notice"]
     assert data["presentation_attack_detection"] == "no PAD"
     assert data["demonstration"] is True
+
+
+def test_with_attack_detection_it_names_its_threshold():
+    alert = make_alert(attack_detection="minifasnet-v2-default-0.500")
+    event = json.loads(encode_alert(alert))
+    jsonschema.validate(event, _schema("alert"), jsonschema.Draft202012Validator)
+    assert event["data"]["presentation_attack_detection"] == "minifasnet-v2-default-0.500"
+    assert decode_alert(encode_alert(alert)) == alert
+
+
+def test_attack_detection_cannot_be_praised_in_an_alert():
+    event = json.loads(encode_alert(make_alert()))
+    changed = event | {"data": event["data"] | {"presentation_attack_detection": "All real!"}}
+    with pytest.raises(MessageError):
+        decode_alert(json.dumps(changed).encode())
 
 
 def test_no_other_state_or_wording_can_be_decoded():

@@ -169,12 +169,22 @@ def test_a_new_ledger_has_counted_nothing():
 
 def test_the_ledger_says_every_count_and_what_became_of_the_faces():
     ledger = Ledger(
-        frames=12_345, faces=67, appearances=890, compared=78, destroyed=889, alerts=4, faults=5
+        frames=12_345,
+        faces=67,
+        appearances=890,
+        compared=78,
+        destroyed=889,
+        attacks=3,
+        alerts=4,
+        faults=5,
     )
-    frames, faces, destroyed, alerts, faults = (" ".join(line.split()) for line in ledger.lines())
+    frames, faces, destroyed, attacks, alerts, faults = (
+        " ".join(line.split()) for line in ledger.lines()
+    )
     assert frames == "frames processed 12,345"
     assert faces == "faces seen 67 in 890 appearances, 78 of them compared"
     assert destroyed == "faces destroyed 889 of 890 appearances"
+    assert attacks == "judged attacks 3"
     assert alerts == "alerts 4"
     assert faults == "faulty frames 5"
 

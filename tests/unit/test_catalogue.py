@@ -10,7 +10,7 @@ from device.errors import ModelError
 from device.vision import Catalogue, default_directory
 from tests.conftest import ROOT
 
-NAMES = ["yunet-s-640x480", "yunet-s-320x256", "omz-0095"]
+NAMES = ["yunet-s-640x480", "yunet-s-320x256", "omz-0095", "minifasnet-v2"]
 FAKE = """
 [[model]]
 name = "fake"
@@ -88,6 +88,14 @@ def test_every_embedder_has_a_score_scale_whose_bands_rise(own):
     for entry in embedders:
         strong, very_strong = entry.scores.bands
         assert 0 < entry.scores.threshold < strong < very_strong < 1
+
+
+def test_every_attack_detector_says_how_it_looks_and_judges(own):
+    detectors = [entry for entry in own.entries if entry.role == "attack-detection"]
+    assert detectors
+    for entry in detectors:
+        ((_, classes),) = entry.contract.output_shapes
+        assert entry.live.live_class < classes
 
 
 def test_an_entry_is_found_by_name_and_role(own):

@@ -30,3 +30,10 @@ def test_a_clip_tells_where():
 
 def test_nobody_found_is_said():
     assert _text() == "a.jpg: 2 faces\n  no candidate"
+
+
+def test_a_judged_attack_is_said_and_never_a_candidate():
+    text = _as_text(Result("a.jpg", "still", faces=1, judged_attacks=1))
+    assert "a face near a reference: judged a presentation attack (print or screen)" in text
+    assert "no candidate" in text
+    assert "possible match" not in text
