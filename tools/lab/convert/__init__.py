@@ -1,0 +1,1 @@
+"""Conversion of published and trained networks to `.tflite`, and the recipes that repeat it."""
