@@ -13,9 +13,11 @@ from tools.console import guarded
 _COMMANDS = {
     "demo": "enrol, watch, alert, on real faces; nothing to install",
     "acceptance": "enrol a data set and count what is found, missed and wrongly raised",
+    "attack": "how often prints and screens pass for people, and people for those",
     "bench": "speed and memory of this machine",
     "distances": "how many pixels a face has at which distance",
     "edgetpu-check": "name the operations of .tflite files that the Edge TPU does not run",
+    "train": "teach the built-in models (an environment of its own: make venv-train)",
     "broker": "an embedded MQTT broker for demonstrations, on this machine only",
 }
 DEFAULT_DATA = Path("../shared/data/faces")
@@ -47,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, meaning in _COMMANDS.items():
         command = commands.add_parser(name, help=meaning, description=meaning)
-        if name in {"demo", "acceptance", "bench", "distances"}:
+        if name in {"demo", "acceptance", "attack", "bench", "distances"}:
             command.add_argument(
                 "--data",
                 type=Path,
@@ -57,10 +59,16 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name in {"demo", "acceptance", "bench"}:
             command.add_argument("--out", type=Path, default=Path(f"{name}-output"), metavar="DIR")
+        if name == "attack":
+            command.add_argument("--detector", metavar="NAME", help="of models.toml; its first")
+            command.add_argument("--json", type=Path, metavar="OUT", help="write the figures here")
         if name == "bench":
             command.add_argument("--frames", type=int, default=10_000, metavar="N")
         if name == "edgetpu-check":
             command.add_argument("files", type=Path, nargs="+", metavar="FILE")
+        if name == "train":
+            command.add_argument("subject", choices=("embedder", "detector", "watch", "curves"))
+            command.add_argument("rest", nargs=argparse.REMAINDER, help="see train SUBJECT --help")
         if name == "broker":
             command.add_argument("--port", type=int, required=True)
     return parser

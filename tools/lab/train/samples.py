@@ -1,0 +1,69 @@
+"""Samples for the embedder, without end and never twice: two views each of somebody new."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tools.lab.train.blend import person
+from tools.lab.train.sources import Pixels, Sources
+from tools.lab.train.tone import hidden, lit, photographed
+from tools.lab.train.warp import Shape, view
+
+VIEWS = 2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How wild the samples are. Every step can be turned off, to see what it is worth.
+
+    rendered_share: how many of the sources are rendered people. mix: several faces in one.
+    strength: pixels by which a face is distorted. turn: radians of the head's turn.
+    """
+
+    rendered_share: float = 0.2
+    mix: bool = True
+    strength: float = 2.5
+    turn: float = 0.22
+    tone: bool = True
+
+
+@dataclass(frozen=True)
+class Batch:
+    """seen: what the student sees; taught: what the teacher sees; (n, 128, 128, 3) uint8 BGR.
+
+    The teacher sees the same pixels, or, half of the time, those before the camera spoilt them.
+    """
+
+    seen: Pixels
+    taught: Pixels
+
+
+def batches(sources: Sources, recipe: Recipe, seed: tuple[int, ...], size: int) -> Iterator[Batch]:
+    """Yield batches of `size` samples for ever; the same ones for the same seed."""
+    number = 0
+    while True:
+        rng = np.random.default_rng((*seed, number))
+        pairs = [pair for _ in range(size // VIEWS) for pair in _views(rng, sources, recipe)]
+        yield Batch(np.stack([seen for seen, _ in pairs]), np.stack([clean for _, clean in pairs]))
+        number += 1
+
+
+def _views(
+    rng: np.random.Generator, sources: Sources, recipe: Recipe
+) -> Iterator[tuple[Pixels, Pixels]]:
+    if recipe.mix:
+        face = person(rng, sources, recipe.rendered_share)
+    else:
+        face = sources.draw(rng, recipe.rendered_share)
+    shape = Shape.random(rng, recipe.strength)
+    for _ in range(VIEWS):
+        crop = view(rng, face, shape, recipe.turn)
+        if not recipe.tone:
+            yield crop, crop
+            continue
+        clean = lit(rng, crop)
+        if rng.random() < 0.12:  # noqa: PLR2004 - how often a face is partly covered
+            clean = hidden(rng, clean)
+        seen = photographed(rng, clean)
+        yield seen, (seen if rng.random() < 0.5 else clean)  # noqa: PLR2004 - a coin
