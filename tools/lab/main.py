@@ -20,6 +20,7 @@ _COMMANDS = {
     "train": "teach the built-in models (an environment of its own: make venv-train)",
     "broker": "an embedded MQTT broker for demonstrations, on this machine only",
 }
+TRAINING_SUBJECTS = ("embedder", "detector", "export", "watch", "curves")
 DEFAULT_DATA = Path("../shared/data/faces")
 
 
@@ -67,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         if name == "edgetpu-check":
             command.add_argument("files", type=Path, nargs="+", metavar="FILE")
         if name == "train":
-            command.add_argument("subject", choices=("embedder", "detector", "watch", "curves"))
+            command.add_argument(
+                "subject", choices=("embedder", "detector", "export", "watch", "curves")
+            )
             command.add_argument("rest", nargs=argparse.REMAINDER, help="see train SUBJECT --help")
         if name == "broker":
             command.add_argument("--port", type=int, required=True)

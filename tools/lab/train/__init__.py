@@ -11,6 +11,7 @@ from device.errors import ConfigurationError
 SUBJECTS = {
     "embedder": "teach the built-in embedder",
     "detector": "teach the built-in detector",
+    "export": "write a trained embedder as .tflite",
     "watch": "cut out the pairs of a data set, to be measured on the way",
     "curves": "draw what trainings wrote into their journals",
 }

@@ -62,7 +62,7 @@ def _pool(path: Path) -> Pixels:
     try:
         with np.load(path, allow_pickle=False) as archive:
             faces: Pixels = archive["faces"]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError) as error:
         raise PictureError(f"{path} is no pool of rendered faces ({error}).") from error
     if faces.dtype != np.uint8 or faces.shape[1:] != (SIDE, SIDE, 3):
         raise PictureError(f"{path} holds {faces.dtype} {faces.shape}, not uint8 (n, 160, 160, 3).")
