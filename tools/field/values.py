@@ -2,8 +2,8 @@
 
 A `Value` is a small expression: a tensor of the published file, a recorded factor, or an
 elementwise operation on other values. It is computed in float64, one IEEE 754 operation per element
-and step (no sums, no matrix products: the order of their additions differs between processors), so
-that every machine gets the same bits. Values travel in recipes as JSON.
+and step, without NumPy's sums and products, whose order of additions differs between processors:
+every machine gets the same bits. Values travel in recipes as JSON.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,8 @@ class Value(Struct, frozen=True, array_like=True):
     """An expression.
 
     op: "source" and "factor" name a tensor of the published file and a recorded one; "number" is
-    numbers[0]; "transpose" and "reshape" take numbers as axes and shape; "negate" and "root" take
+    numbers[0]; "transpose" and "reshape" take numbers as axes and shape; "total" adds up, one after
+    the other, what lies along axis numbers[0]; "negate" and "root" take
     one value, "add", "subtract", "multiply", "divide" two, which broadcast as in NumPy.
     """
 
@@ -58,6 +59,10 @@ class Value(Struct, frozen=True, array_like=True):
     def reshape(self, *shape: int) -> "Value":
         """Return the value in this shape; 0: as it is there, -1: whatever is left."""
         return Value("reshape", (self,), numbers=shape)
+
+    def total(self, axis: int) -> "Value":
+        """Return the sums along one axis, which disappears."""
+        return Value("total", (self,), numbers=(axis,))
 
 
 def source(name: str) -> Value:
@@ -97,18 +102,30 @@ def compute(value: Value, sources: Tensors, factors: Tensors) -> Doubles:
 
 
 def _compute(value: Value, sources: Tensors, factors: Tensors) -> Doubles:
-    if value.op == "source":
-        return sources[value.name].astype(np.float64)
-    if value.op == "factor":
-        return factors[value.name].astype(np.float64)
+    if value.op in {"source", "factor"}:
+        named = sources if value.op == "source" else factors
+        return named[value.name].astype(np.float64)
     if value.op == "number":
         return np.array(value.numbers[0], np.float64)
     given = [_compute(one, sources, factors) for one in value.inputs]
     if value.op in _ELEMENTWISE:
         return np.asarray(_ELEMENTWISE[value.op](*given), np.float64)
+    return _rearranged(value, given[0])
+
+
+def _rearranged(value: Value, given: Doubles) -> Doubles:
     whole = [int(one) for one in value.numbers]
     if value.op == "transpose":
-        return given[0].transpose(whole)
+        return given.transpose(whole)
     if value.op == "reshape":
-        return given[0].reshape([n or given[0].shape[i] for i, n in enumerate(whole)])
+        return given.reshape([n or given.shape[i] for i, n in enumerate(whole)])
+    if value.op == "total":
+        return _total(np.moveaxis(given, whole[0], 0))
     raise ValueError(f'"{value.op}" is no step')
+
+
+def _total(parts: Doubles) -> Doubles:
+    total = np.zeros(parts.shape[1:])
+    for part in parts:
+        total += part
+    return total

@@ -34,6 +34,8 @@ Op = Literal[
 Activation = Literal["", "relu", "relu6"]
 Shape = tuple[int, ...]
 Padding = tuple[int, int, int, int]
+SAME: Padding = (-1, -1, -1, -1)
+"""As many zeros as make ceil(size / stride) places, the odd one at the bottom and right."""
 _PICTURE = 4
 
 
@@ -42,10 +44,11 @@ class Node:
     """One step; its name is also that of the tensor it makes.
 
     weights: conv (out, height, width, in), depthwise (1, height, width, channels), prelu slopes
-    (channels,), affine factors (channels,) or (). bias: (out,); affine: offsets. stride: down,
-    across. kernel: of maxpool. padding: zeros at top, bottom, left, right. shape: of input and
-    reshape. "double" repeats every pixel twice down and across; "mean" is over height and width;
-    "affine" is x * weights + bias.
+    (channels,) or (1,), affine factors (channels,). bias: (out,); affine: offsets. stride: down,
+    across. kernel: of maxpool; of "mean" to check that it is all of height and width. padding:
+    zeros at top, bottom, left, right, or SAME. activation: fused; of "relu" it is what it does.
+    shape: of input and reshape, there -1 is the rest. "double" repeats every pixel twice down and
+    across, "affine" is x * weights + bias.
     """
 
     name: str
@@ -116,9 +119,7 @@ def shapes(graph: Graph, weights: dict[str, Shape]) -> dict[str, Shape]:
 
 def _shape(node: Node, given: Sequence[Shape], weights: Shape) -> Shape:
     if node.op in {"input", "reshape"}:
-        if node.op == "reshape" and math.prod(node.shape) != math.prod(given[0]):
-            raise ValueError(f"{given[0]} is not {node.shape}")
-        return node.shape
+        return node.shape if node.op == "input" else _reshaped(node.shape, given[0])
     if node.op in {"add", "subtract", "multiply"}:
         return tuple(max(sides) for sides in zip(*given, strict=True))
     if node.op == "concat":
@@ -131,13 +132,24 @@ def _shape(node: Node, given: Sequence[Shape], weights: Shape) -> Shape:
     return _picture_shape(node, first, weights)
 
 
+def _reshaped(wanted: Shape, given: Shape) -> Shape:
+    known = math.prod(side for side in wanted if side >= 0)
+    shape = tuple(math.prod(given) // known if side < 0 else side for side in wanted)
+    if math.prod(shape) != math.prod(given):
+        raise ValueError(f"{given} is not {wanted}")
+    return shape
+
+
 def _picture_shape(node: Node, given: Shape, weights: Shape) -> Shape:
     one, height, width, channels = given
-    top, bottom, left, right = node.padding
+    down, across = node.stride
+    top, bottom, left, right = (0, 0, 0, 0) if node.padding == SAME else node.padding
     height, width = height + top + bottom, width + left + right
     if node.op == "pad":
         return one, height, width, channels
     if node.op == "mean":
+        if node.kernel not in {(1, 1), (height, width)}:
+            raise ValueError(f"{node.kernel} is not the whole {height}x{width}")
         return one, 1, 1, channels
     if node.op == "double":
         return one, 2 * height, 2 * width, channels
@@ -145,8 +157,9 @@ def _picture_shape(node: Node, given: Shape, weights: Shape) -> Shape:
     taken = {"conv": weights[-1:], "depthwise": weights[-1:], "maxpool": (channels,)}[node.op]
     if taken != (channels,):
         raise ValueError(f"{channels} channels come, {taken[0]} are taken")
-    down, across = node.stride
     size = (height - kernel[0]) // down + 1, (width - kernel[1]) // across + 1
-    if min(size) < 1:
+    if node.padding == SAME:
+        size = -(-height // down), -(-width // across)
+    elif min(size) < 1:
         raise ValueError(f"{height}x{width} is smaller than the kernel")
     return one, *size, weights[0] if node.op == "conv" else channels

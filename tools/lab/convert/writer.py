@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from device.errors import ModelError
 from tools.lab.convert.flatbuffer import Scalar, Table, Vector, serialise
-from tools.lab.convert.graph import Graph, Node, Padding, Shape
+from tools.lab.convert.graph import SAME, Graph, Node, Shape
 from tools.lab.tflite import IDENTIFIER
 from tools.lab.tflite_operators import OPERATORS
 
@@ -159,7 +158,7 @@ def write(
 
     constants: "NODE/weights" and "NODE/bias", as they are stored. quantisation: of all tensors and
     constants, or empty for a file of float32. The input is (1, height, width, 3) uint8 or float32,
-    pixels of 0-255. Raises ModelError for what the format cannot hold.
+    pixels of 0-255.
     """
     file = _File(graph, shapes, constants, quantisation)
     for node in graph.nodes:
@@ -190,21 +189,42 @@ def _write_input(file: _File, node: Node) -> None:
 
 
 def _write_node(file: _File, node: Node) -> None:
+    if node.op == "affine":
+        _write_affine(file, node)
+        return
     inputs = [file.index[name] for name in node.inputs]
     for part in ("weights", "bias"):
         name = f"{node.name}/{part}"
         if name in file.constants:
-            inputs.append(file.constant(name, file.constants[name]))
+            inputs.append(file.constant(name, _for_operator(file, node, file.constants[name])))
     options = _options(file, node, inputs)
     output = file.tensor(node.name, file.shapes[node.name], file.dtype)
     file.operator(node.activation if node.op == "relu" else node.op, inputs, output, options)
+
+
+def _for_operator(file: _File, node: Node, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return slopes as one per channel, which the kernels want; anything else as it is."""
+    if node.op != "prelu":
+        return values
+    return np.broadcast_to(values, (1, 1, file.shapes[node.name][-1]))
+
+
+def _write_affine(file: _File, node: Node) -> None:
+    """Write x * weights + bias as two operators."""
+    shape = file.shapes[node.name]
+    factors = file.constant(f"{node.name}/weights", file.constants[f"{node.name}/weights"])
+    product = file.tensor(f"{node.name}/product", shape, file.dtype)
+    file.operator("multiply", [file.index[node.inputs[0]], factors], product, {})
+    offsets = file.constant(f"{node.name}/bias", file.constants[f"{node.name}/bias"])
+    output = file.tensor(node.name, shape, file.dtype)
+    file.operator("add", [product, offsets], output, {})
 
 
 def _options(file: _File, node: Node, inputs: list[int]) -> Table:
     """Return a node's options; appends the constants that the schema wants as inputs instead."""
     fused = Scalar("b", _FUSED[node.activation])
     if node.op in {"conv", "depthwise", "maxpool"}:
-        return _window_options(file, node, fused)
+        return _window_options(node, fused)
     if node.op in {"add", "subtract", "multiply"}:
         return {0: fused}
     if node.op == "concat":
@@ -214,9 +234,9 @@ def _options(file: _File, node: Node, inputs: list[int]) -> Table:
     return _constant_options(file, node, inputs)
 
 
-def _window_options(file: _File, node: Node, fused: Scalar) -> Table:
+def _window_options(node: Node, fused: Scalar) -> Table:
     down, across = Scalar("i", node.stride[0]), Scalar("i", node.stride[1])
-    start = {0: Scalar("b", _padding(file, node)), 1: across, 2: down}
+    start = {0: Scalar("b", _SAME if node.padding == SAME else _VALID), 1: across, 2: down}
     if node.op == "conv":
         return start | {3: fused}
     if node.op == "depthwise":
@@ -240,38 +260,3 @@ def _constant_options(file: _File, node: Node, inputs: list[int]) -> Table:
     if node.op == "reshape":
         return {0: Vector(np.array(shape, np.int32))}
     return {0: Scalar("B", 1)} if node.op == "mean" else {}
-
-
-def _padding(file: _File, node: Node) -> int:
-    """Return the schema's padding for the node's zeros. Raises ModelError when it has none."""
-    given, made = file.shapes[node.inputs[0]], file.shapes[node.name]
-    if not any(node.padding):
-        return _VALID
-    if node.padding == same_padding(given, made, kernel_of(node, file.constants), node.stride):
-        return _SAME
-    raise ModelError(f'The padding {node.padding} of "{node.name}" must be a node of its own.')
-
-
-def kernel_of(node: Node, constants: Mapping[str, npt.NDArray[Any]]) -> tuple[int, int]:
-    """Return height and width of a convolution's or a pooling's window."""
-    if node.op == "maxpool":
-        return node.kernel
-    _, height, width, _ = constants[f"{node.name}/weights"].shape
-    return height, width
-
-
-def same_padding(
-    given: Shape, made: Shape, kernel: tuple[int, int], stride: tuple[int, int]
-) -> Padding | None:
-    """Return the zeros that "SAME" adds; None when it would make another size.
-
-    Source: https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2.
-    """
-    sides = []
-    for have, want, window, step in zip(given[1:3], made[1:3], kernel, stride, strict=True):
-        if want != -(-have // step):
-            return None
-        total = max((want - 1) * step + window - have, 0)
-        sides += [total // 2, total - total // 2]
-    top, bottom, left, right = sides
-    return top, bottom, left, right
