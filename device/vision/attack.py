@@ -33,9 +33,9 @@ class AttackDetector:
         self.entry = entry
         self._scale = _scale_of(entry, network)
         self._network = network
-        self._threshold = self._scale.threshold if configured is None else configured
+        self.threshold = self._scale.threshold if configured is None else configured
         origin = "default" if configured is None else "configured"
-        self.threshold_id = f"{entry.name}-{origin}-{self._threshold:.3f}"
+        self.threshold_id = f"{entry.name}-{origin}-{self.threshold:.3f}"
         """What the status and every alert say of it."""
         self.runtime = network.runtime
         """What runs it."""
@@ -68,7 +68,7 @@ class AttackDetector:
 
         What cannot be judged is an attack: a score that is no number must not pass.
         """
-        return not self.live_score(main, box) >= self._threshold
+        return not self.live_score(main, box) >= self.threshold
 
     def live_score(self, main: Picture, box: Floats) -> float:
         """Return how much a face looks like a person before the camera, 0 to 1; never published.
