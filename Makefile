@@ -9,7 +9,7 @@ DATA ?=
 RUNTIME ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help device venv demo test lint bench models docs proof-acceptance test-runtimes check-aarch64 lock clean
+.PHONY: help device venv demo test lint bench models docs proof-acceptance venv-train train-embedder train-detector test-runtimes check-aarch64 lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -21,6 +21,29 @@ venv: $(VENV)/.ready  ## make the environment (also: VENV=, RUNTIME=tflite)
 
 $(VENV)/.ready: requirements/lock.txt requirements/tflite.txt requirements/reference.txt pyproject.toml tools/setup/venv.sh
 	tools/setup/venv.sh $(VENV) $(RUNTIME)
+
+venv-train: .venv-train/.ready  ## make the environment that trains the built-in models
+
+.venv-train/.ready: requirements/lock.txt requirements/train.txt pyproject.toml tools/setup/train.sh
+	tools/setup/train.sh .venv-train
+
+# glibc gives memory back and fetches it anew at every step of a training unless it is told not to.
+TRAIN := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 .venv-train/bin/passerby-lab train
+TRAIN_DATA ?= ../shared/data/train
+TEACHERS ?= ../shared/models/upstream
+
+train-output/rendered.npz: venv-train
+	@mkdir -p train-output
+	.venv-train/bin/python -m tools.lab.people.pool --identities 3000 --views 4 --seed 1 --resume --out $@
+
+train-embedder: venv-train train-output/rendered.npz  ## teach the built-in embedder (hours; resumable)
+	$(TRAIN) embedder --data $(TRAIN_DATA) --rendered train-output/rendered.npz \
+		--teacher $(TEACHERS)/face-reidentification-retail-0095.xml --out train-output/embedder --resume
+	$(TRAIN) export --checkpoint train-output/embedder/student.pt --data $(TRAIN_DATA) \
+		--rendered train-output/rendered.npz --out train-output/passerby-embedder.tflite
+
+train-detector: venv-train  ## teach the built-in detector (an hour or two; resumable)
+	$(TRAIN) detector --data $(TRAIN_DATA) --out train-output/detector --resume
 
 models: venv  ## fetch the operational models from ../shared/models, where it is there
 	@tools/setup/models.sh $(VENV)
@@ -58,4 +81,4 @@ lock: venv  ## renew the pinned requirements
 	PATH=$(VENV)/bin:$$PATH tools/setup/lock.sh
 
 clean:  ## remove the environment and what was generated
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output bench-output
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output bench-output .venv-train

@@ -7,7 +7,7 @@ import pytest
 
 from device.errors import PictureError
 from device.opencv import cv2
-from tools.lab.train import blend, samples, sources, tone, warp
+from tools.lab.train import blend, paint, pairs, samples, sources, tone, warp
 
 
 def picture(seed, side=sources.SIDE):
@@ -32,7 +32,7 @@ def folder(tmp_path, pictures):
 
 def test_a_folder_and_a_pool_become_sources(tmp_path):
     pool = tmp_path / "pool.npz"
-    np.savez(pool, faces=np.stack([picture(7), picture(8), picture(9)]))
+    np.savez(pool, images=np.stack([picture(7), picture(8), picture(9)]))
     loaded = sources.load(folder(tmp_path, [picture(1), picture(2)]), [pool])
     assert loaded.photographs == 2
     assert loaded.pixels.shape == (5, 160, 160, 3)
@@ -64,7 +64,7 @@ def test_nothing_to_train_on_is_said(tmp_path):
 def test_a_broken_pool_is_refused(tmp_path, content):
     pool = tmp_path / "pool.npz"
     if content is None:
-        np.savez(pool, faces=np.zeros((2, 100, 100, 3), np.uint8))
+        np.savez(pool, images=np.zeros((2, 100, 100, 3), np.uint8))
     else:
         pool.write_bytes(content)
     with pytest.raises(PictureError, match=r"pool\.npz"):
@@ -156,3 +156,22 @@ def test_the_teacher_sees_the_pixels_of_the_student_or_the_better_ones(faces):
     batch = next(samples.batches(faces, samples.Recipe(), (5, 0), 64))
     same = [np.array_equal(a, b) for a, b in zip(batch.seen, batch.taught, strict=True)]
     assert 0.3 < np.mean(same) < 0.9
+
+
+def test_marks_change_a_face_on_both_sides_alike_and_are_another_every_time():
+    face = np.full((160, 160, 3), 128, np.uint8)
+    marked = [paint.painted(np.random.default_rng(seed), face).astype(int) for seed in range(12)]
+    assert sum(np.abs(each - 128).max() > 10 for each in marked) >= 10
+    change = np.concatenate([(each - 128).ravel() for each in marked])
+    mirrored = np.concatenate([(each[:, ::-1] - 128).ravel() for each in marked])
+    assert np.corrcoef(change, mirrored)[0, 1] > 0.6
+
+
+def test_every_step_can_be_left_out(faces):
+    bare = samples.Recipe(mix=False, strength=0, turn=0, paint=0, tone=False)
+    batch = next(samples.batches(faces, bare, (6, 0), 32))
+    assert np.array_equal(batch.seen, batch.taught)
+    known = pairs.crops_of(np.concatenate([faces.pixels, faces.pixels[:, :, ::-1]]))
+    far = [np.abs(known.astype(int) - crop).mean(axis=(1, 2, 3)).min() for crop in batch.seen]
+    # Only stretched and inexactly cut: each sample is still nearest to a face that is there.
+    assert np.median(far) < 12

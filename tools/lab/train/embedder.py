@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rendered-share", type=float, default=Recipe.rendered_share)
     parser.add_argument("--strength", type=float, default=Recipe.strength)
     parser.add_argument("--turn", type=float, default=Recipe.turn)
+    parser.add_argument("--paint", type=float, default=Recipe.paint)
     parser.add_argument("--no-mix", action="store_true")
     parser.add_argument("--no-tone", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
@@ -99,11 +100,12 @@ class Training:
             self._restore()
         self.journal = Journal(self.out / "journal.jsonl", samples=self.samples)
         self.recipe = Recipe(
-            options.rendered_share,
-            not options.no_mix,
-            options.strength,
-            options.turn,
-            not options.no_tone,
+            rendered_share=options.rendered_share,
+            mix=not options.no_mix,
+            strength=options.strength,
+            turn=options.turn,
+            paint=options.paint,
+            tone=not options.no_tone,
         )
         sources = load(options.data, options.rendered)
         self.watch = Watch.read(options.watch, options.teacher)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tools.lab.train.blend import person
+from tools.lab.train.paint import painted
 from tools.lab.train.sources import Pixels, Sources
 from tools.lab.train.tone import hidden, lit, photographed
 from tools.lab.train.warp import Shape, view
@@ -19,12 +20,14 @@ class Recipe:
 
     rendered_share: how many of the sources are rendered people. mix: several faces in one.
     strength: pixels by which a face is distorted. turn: radians of the head's turn.
+    paint: how often marks are drawn on a face. tone: light, covers and cameras.
     """
 
     rendered_share: float = 0.2
     mix: bool = True
     strength: float = 2.5
     turn: float = 0.22
+    paint: float = 0.6
     tone: bool = True
 
 
@@ -56,6 +59,8 @@ def _views(
         face = person(rng, sources, recipe.rendered_share)
     else:
         face = sources.draw(rng, recipe.rendered_share)
+    if rng.random() < recipe.paint:
+        face = painted(rng, face)
     shape = Shape.random(rng, recipe.strength)
     for _ in range(VIEWS):
         crop = view(rng, face, shape, recipe.turn)

@@ -61,7 +61,7 @@ def _photographs(folder: Path) -> list[Pixels]:
 def _pool(path: Path) -> Pixels:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            faces: Pixels = archive["faces"]
+            faces: Pixels = archive["images"]
     except (OSError, EOFError, KeyError, ValueError) as error:
         raise PictureError(f"{path} is no pool of rendered faces ({error}).") from error
     if faces.dtype != np.uint8 or faces.shape[1:] != (SIDE, SIDE, 3):
