@@ -3,7 +3,17 @@ import pytest
 
 from device.capture.frame import Picture
 from device.vision.detector import STRIDES, Detector
-from tools.lab.train.detector_targets import BOX, POINTS, SCORED, WEIGHT, Label, Labels, encode, label
+from tools.lab.train.detector_targets import (
+    BOX,
+    POINTS,
+    SCORED,
+    WEIGHT,
+    Label,
+    Labels,
+    encode,
+    label,
+    mirrored,
+)
 from tools.lab.train.scenes import PlacedFace, Scene
 from tools.lab.train.scenes_paste import TEMPLATE
 
@@ -27,11 +37,11 @@ class Answering:
         return outputs
 
 
-def face(x, y, width, clarity=1.0, plain=True):
+def face(x, y, width, clarity=1.0):
     height = width * 1.3
     points = (TEMPLATE - 80) * np.float32(width / 76) + np.float32([x + width / 2, y + height / 2])
     box = np.array([x, y, width, height], np.float32)
-    return PlacedFace(box, points.astype(np.float32), clarity, plain)
+    return PlacedFace(box, points.astype(np.float32), clarity, plain=True)
 
 
 def scene(*faces, doubtful=()):
@@ -58,8 +68,12 @@ def test_the_devices_decoder_reads_back_what_was_encoded(width, x, y):
 
 
 def test_small_and_large_faces_are_the_business_of_different_strides():
-    small = np.split(encode(label(scene(face(50, 50, 14)), NONE), HEIGHT, WIDTH), np.cumsum(CELLS)[:-1])
-    large = np.split(encode(label(scene(face(80, 20, 150)), NONE), HEIGHT, WIDTH), np.cumsum(CELLS)[:-1])
+    small = np.split(
+        encode(label(scene(face(50, 50, 14)), NONE), HEIGHT, WIDTH), np.cumsum(CELLS)[:-1]
+    )
+    large = np.split(
+        encode(label(scene(face(80, 20, 150)), NONE), HEIGHT, WIDTH), np.cumsum(CELLS)[:-1]
+    )
     assert [bool(level[:, SCORED].any()) for level in small] == [True, False, False]
     assert [bool(level[:, SCORED].any()) for level in large] == [False, False, True]
 
@@ -100,3 +114,15 @@ def test_the_surer_of_two_faces_on_one_cell_wins():
     labels = Labels([Label(f.box, f.landmarks, s) for f, s in ((one, 0.5), (other, 0.9))], [])
     reverse = Labels(labels.faces[::-1], [])
     assert encode(labels, HEIGHT, WIDTH) == pytest.approx(encode(reverse, HEIGHT, WIDTH))
+
+
+def test_a_mirror_twice_is_no_mirror_and_swaps_left_and_right():
+    labels = label(scene(face(60, 60, 60), face(200, 20, 30, clarity=0.4)), NONE)
+    once = mirrored(labels, WIDTH)
+    (before,), (after,) = labels.faces, once.faces
+    assert after.landmarks[0, 0] < after.landmarks[1, 0]
+    assert after.landmarks[0] == pytest.approx(
+        [WIDTH - 1 - before.landmarks[1, 0], before.landmarks[1, 1]]
+    )
+    assert mirrored(once, WIDTH).faces[0].box == pytest.approx(before.box)
+    assert mirrored(once, WIDTH).ignored[0] == pytest.approx(labels.ignored[0])

@@ -63,7 +63,7 @@ def test_landmarks_lie_where_the_face_shows_them():
         for x, y in look.landmarks:
             around = canvas.pixels[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2].astype(int)
             redness = around[..., 2] - around[..., :2].max(axis=-1)
-            assert redness.mean() > 25, (look.turn, look.nod)
+            assert redness.mean() > 25, look.pose
 
 
 def test_boxes_hold_their_landmarks():
@@ -81,7 +81,7 @@ def test_a_covered_face_is_known_to_be_covered():
     look = FaceLook.drawn(rng, CROPS[0], None, (160.0, 128.0), 60.0)
     paste_face(rng, canvas, look)
     before = canvas.visible(look)
-    x, y, width, height = look.box
+    _, y, _, height = look.box
     lower = np.float32([[0, y + height / 2], [WIDTH, y + height / 2], [WIDTH, 256], [0, 256]])
     canvas.polygon(lower, (0, 0, 0))
     assert before > 0.95

@@ -6,13 +6,12 @@ learns from both. Stops after `--samples` scenes; `--resume` goes on where a run
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from device.errors import ConfigurationError
 from device.files import write_atomically
@@ -63,6 +62,12 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _averaged(average: Any, now: Any, count: Any) -> Any:  # noqa: ANN401 - PyTorch's tensors
+    """Return the running average: short at first, when the network still changes quickly."""
+    decay = min(_DECAY, (1 + float(count)) / (10 + float(count)))
+    return average * decay + now * (1 - decay)
+
+
 @dataclass(slots=True)
 class _Progress:
     began: float
@@ -93,7 +98,7 @@ class _Training:
             self._student.load_state_dict(torch.load(options.init, weights_only=True)["average"])
         self._average = torch.optim.swa_utils.AveragedModel(
             self._student,
-            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(_DECAY),
+            avg_fn=_averaged,
             use_buffers=True,
         )
         decayed = [p for p in self._student.parameters() if p.ndim > 1]
@@ -119,7 +124,7 @@ class _Training:
             parts = self._learn(next(batches))
             self.step += 1
             if self.step % _LOG_EVERY == 0:
-                self._tell({name: round(float(part), 4) for name, part in parts.items()})
+                self._tell({name: round(part.item(), 4) for name, part in parts.items()})
             if self.step % _CHECK_EVERY == 0 or self.step == self._total:
                 self._measure()
                 self._save()
@@ -129,7 +134,7 @@ class _Training:
         if self.step < _WARM_UP:
             return float(self._options.rate) * (self.step + 1) / _WARM_UP
         share = (self.step - _WARM_UP) / max(1, self._total - _WARM_UP)
-        return float(self._options.rate) * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * share)))
+        return float(self._options.rate) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
 
     def _learn(self, batch: Any) -> dict[str, Any]:  # noqa: ANN401 - lazy
         from tools.lab.train.detector_losses import losses  # noqa: PLC0415

@@ -25,9 +25,10 @@ from device.opencv import cv2
 from device.vision.detector import STRIDES
 from tools.console import guarded
 from tools.lab.convert.build import Built
-from tools.lab.convert.calibrate import Statistics
+from tools.lab.convert.calibrate import Runner
 from tools.lab.convert.student import folded, read
 from tools.lab.train.detector_feed import FeedPlan, SceneMaker
+from tools.lab.train.scenes_paste import whole
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 _PARTS: Final = (("class", 0, 1), ("object", 1, 2), ("box", 2, 6), ("points", 6, 16))
@@ -144,8 +145,6 @@ def convert(state: Arrays, pictures: Pixels) -> tuple[bytes, bytes]:
 
 def _reaches(built: Built, pictures: Iterable[Pixels]) -> dict[str, npt.NDArray[np.float64]]:
     """Return lowest and highest value of each box and landmark output where there are faces."""
-    from tools.lab.convert.calibrate import Runner  # noqa: PLC0415
-
     runner = Runner(built.as_float())
     found: dict[str, list[npt.NDArray[np.float32]]] = {}
     for picture in pictures:
@@ -154,7 +153,9 @@ def _reaches(built: Built, pictures: Iterable[Pixels]) -> dict[str, npt.NDArray[
             score = np.sqrt(outputs[f"class{stride}.rows"] * outputs[f"object{stride}.rows"])
             faces = score[:, 0] > _FACE
             for part in _PLACES:
-                found.setdefault(f"{part}{stride}", []).append(outputs[f"{part}{stride}.rows"][faces])
+                found.setdefault(f"{part}{stride}", []).append(
+                    outputs[f"{part}{stride}.rows"][faces]
+                )
     reaches = {}
     for name, values in found.items():
         every = np.concatenate(values)
@@ -173,7 +174,7 @@ def scenes_of(plan: FeedPlan, height: int, width: int, count: int) -> Pixels:
     for number in range(count):
         pixels = maker.scene(number).pixels
         if pixels.shape[:2] != (height, width):
-            pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+            pixels = whole(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))
         scenes.append(pixels)
     return np.stack(scenes)
 

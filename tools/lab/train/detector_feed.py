@@ -17,7 +17,7 @@ from device.opencv import cv2
 from device.vision.detector import Detector
 from device.vision.inference import Floats, open_network
 from tools.lab.train import sources
-from tools.lab.train.detector_targets import encode, label
+from tools.lab.train.detector_targets import Labels, encode, label, mirrored
 from tools.lab.train.scenes import Composer, Scene
 from tools.lab.train.scenes_paste import Crop
 
@@ -89,19 +89,29 @@ class SceneMaker:
         rng = np.random.default_rng((self._plan.seed, self._stream, number))
         return self._composer.compose(rng)
 
-    def wanted(self, scene: Scene) -> Floats:
-        """Return the answers (cells, 17) that the student shall give for a scene."""
+    def labels(self, scene: Scene) -> Labels:
+        """Return what is to be found in a scene, the teacher's word included."""
         rows = self._teacher.detect(Picture.of_bgr(scene.pixels), self._width)
-        return encode(label(scene, rows), self._height, self._width)
+        return label(scene, rows)
 
-    def batch(self, number: int) -> Batch:
-        """Return batch `number`."""
+    def pair(self, number: int) -> tuple[Batch, Batch]:
+        """Return batch 2 * number, and batch 2 * number + 1: the same scenes seen in a mirror.
+
+        Composing and asking the teacher cost more than learning does; a mirrored scene is nearly as
+        good as a new one.
+        """
         first = number * self._plan.batch
         scenes = [self.scene(first + index) for index in range(self._plan.batch)]
-        return Batch(
-            np.stack([scene.pixels for scene in scenes]),
-            np.stack([self.wanted(scene) for scene in scenes]),
+        labels = [self.labels(scene) for scene in scenes]
+        pixels = np.stack([scene.pixels for scene in scenes])
+        turned = [mirrored(one, self._width) for one in labels]
+        return (
+            Batch(pixels, self._encoded(labels)),
+            Batch(np.ascontiguousarray(pixels[:, :, ::-1]), self._encoded(turned)),
         )
+
+    def _encoded(self, labels: list[Labels]) -> Floats:
+        return np.stack([encode(one, self._height, self._width) for one in labels])
 
 
 class Feed:
@@ -110,10 +120,11 @@ class Feed:
     def __init__(self, plan: FeedPlan, first: int, workers: int) -> None:
         # Forking after PyTorch has started its threads may hang; spawning never does.
         context = mp.get_context("spawn")
-        self._queues: list[Any] = [context.Queue(4) for _ in range(workers)]
+        self._skipped = first % 2
+        self._queues: list[Any] = [context.Queue(2) for _ in range(workers)]
         self._processes = [
             context.Process(
-                target=_make, args=(plan, first + index, workers, queue), daemon=True
+                target=_make, args=(plan, first // 2 + index, workers, queue), daemon=True
             )
             for index, queue in enumerate(self._queues)
         ]
@@ -133,7 +144,8 @@ class Feed:
                 made = queue.get()
                 if isinstance(made, str):
                     raise PictureError(f"Making scenes failed: {made}")
-                yield Batch(*made)
+                yield from made[self._skipped :]
+                self._skipped = 0
 
 
 def _make(plan: FeedPlan, first: int, step: int, queue: Any) -> None:  # noqa: ANN401 - a queue
@@ -142,8 +154,7 @@ def _make(plan: FeedPlan, first: int, step: int, queue: Any) -> None:  # noqa: A
         maker = SceneMaker(plan)
         number = first
         while True:
-            batch = maker.batch(number)
-            queue.put((batch.pixels, batch.wanted))
+            queue.put(maker.pair(number))
             number += step
     except Exception as error:  # noqa: BLE001 - told to the parent, which ends the training
         queue.put(f"{type(error).__name__}: {error}")

@@ -12,6 +12,7 @@ import numpy as np
 from device.vision.detector import LANDMARKS, SCORE, STRIDES, iou
 from device.vision.inference import Floats
 from tools.lab.train.scenes import PlacedFace, Scene
+from tools.lab.train.scenes_paste import floats
 
 COLUMNS: Final = 17
 """Columns of a cell: score, weight of the score, weight of box and points, 4 box, 10 points."""
@@ -22,6 +23,9 @@ _NEARLY: Final = 1.3
 _SAME: Final = 0.4
 _TOUCHING: Final = 0.1
 _HIDDEN: Final = 0.12
+_FLIP: Final = np.array([-1, 1], np.float32)
+_SWAPPED: Final = [1, 0, 2, 4, 3]
+"""In a mirror the right eye is the left one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,23 @@ def label(scene: Scene, rows: Floats) -> Labels:
         if _inside(row, scene.doubtful):
             labels.faces.append(Label(row[:4], row[LANDMARKS].reshape(5, 2), float(row[SCORE])))
     return labels
+
+
+def mirrored(labels: Labels, width: int) -> Labels:
+    """Return the labels of a picture seen in a mirror; width: of the picture, in pixels."""
+    faces = [
+        Label(
+            _mirrored_box(face.box, width),
+            (face.landmarks * _FLIP + floats([width - 1, 0]))[_SWAPPED],
+            face.score,
+        )
+        for face in labels.faces
+    ]
+    return Labels(faces, [_mirrored_box(box, width) for box in labels.ignored])
+
+
+def _mirrored_box(box: Floats, width: int) -> Floats:
+    return np.array([width - 1 - box[0] - box[2], *box[1:]], np.float32)
 
 
 def _add(labels: Labels, face: PlacedFace, row: Floats | None) -> None:
@@ -121,7 +142,7 @@ def _level(
         if not sizes[0] <= size <= sizes[1]:
             _ignore(wanted, face.box, stride, seen)
             continue
-        centre = (face.box[:2] + face.box[2:] / 2) / stride
+        centre = floats((face.box[:2] + face.box[2:] / 2) / stride)
         nearest = np.clip(np.rint(centre - seen), 0, [columns - 1, rows - 1])
         sigma = max(0.4, 0.11 * size / stride)
         distance = (x - nearest[0]) ** 2 + (y - nearest[1]) ** 2
@@ -132,9 +153,7 @@ def _level(
     return wanted.reshape(-1, COLUMNS)
 
 
-def _answers(
-    face: Label, centre: Floats, stride: int, score: Floats, where: np.ndarray
-) -> Floats:
+def _answers(face: Label, centre: Floats, stride: int, score: Floats, where: np.ndarray) -> Floats:
     """Return rows of `wanted` for the cells (bool map) that answer for a face."""
     cells = np.argwhere(where)[:, ::-1].astype(np.float32)
     found = np.empty((len(cells), COLUMNS), np.float32)

@@ -56,8 +56,7 @@ class Composer:
         canvas.owners[bottom:] = 0
         canvas.owners[:, right:] = 0
         faces = [
-            PlacedFace(look.box, look.landmarks, canvas.visible(look), look.plain)
-            for look in looks
+            PlacedFace(look.box, look.landmarks, canvas.visible(look), look.plain) for look in looks
         ]
         pixels = scenes_camera.photograph(rng, canvas.pixels)
         pixels[bottom:] = 0

@@ -7,9 +7,9 @@ import numpy as np
 from device.capture.frame import Pixels
 from device.opencv import cv2
 from device.vision.inference import Floats
-from tools.lab.train.scenes_paste import Crop, between, chance
+from tools.lab.train.scenes_paste import Crop, between, chance, floats, whole
 
-_SKIN = np.float32([[180, 200, 235], [130, 160, 210], [80, 110, 160], [45, 65, 100]])
+_SKIN = floats([[180, 200, 235], [130, 160, 210], [80, 110, 160], [45, 65, 100]])
 _LETTERS = "ABCDEFGHIKLMNOPRSTUVWXYZ0123456789abcdefghknoprstuz&?!%#"
 
 
@@ -68,7 +68,7 @@ def _plain(rng: np.random.Generator, height: int, width: int) -> Pixels:
     base = colour(rng)
     knots = base + rng.normal(0, rng.uniform(2, 60), (rows, columns, 3)).astype(np.float32)
     knots = np.clip(knots, 0, 255).astype(np.uint8)
-    return cv2.resize(knots, (width, height), interpolation=cv2.INTER_LINEAR)
+    return whole(cv2.resize(knots, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _clouds(rng: np.random.Generator, height: int, width: int) -> Pixels:
@@ -92,7 +92,7 @@ def _coloured(rng: np.random.Generator, levels: Pixels) -> Pixels:
     knots = np.stack([colour(rng) for _ in range(count)])[None]
     scale = cv2.resize(knots, (256, 1), interpolation=cv2.INTER_LINEAR)
     table = np.clip(scale, 0, 255).astype(np.uint8)
-    return cv2.LUT(cv2.merge([levels] * 3), table)
+    return whole(cv2.LUT(cv2.merge([levels] * 3), table))
 
 
 def _leaves(rng: np.random.Generator, height: int, width: int) -> Pixels:
@@ -101,10 +101,11 @@ def _leaves(rng: np.random.Generator, height: int, width: int) -> Pixels:
     size = (max(4, round(height / zoom)), max(4, round(width / zoom)))
     noise = rng.integers(0, 256, size, np.uint8)
     blurred = cv2.GaussianBlur(noise, (0, 0), between(rng, 0.6, 2.5))
-    levels = cv2.normalize(blurred, None, 0, 255, cv2.NORM_MINMAX)
+    low, high = int(blurred.min()), int(blurred.max())
+    levels = (blurred.astype(np.float32) - low) * np.float32(255 / max(1, high - low))
     method = cv2.INTER_NEAREST if chance(rng, 0.2) else cv2.INTER_LINEAR
-    levels = cv2.resize(levels, (width, height), interpolation=method)
-    return _coloured(rng, np.asarray(levels, np.uint8))
+    enlarged = cv2.resize(levels, (width, height), interpolation=method)
+    return _coloured(rng, np.asarray(enlarged, np.uint8))
 
 
 def _pattern(rng: np.random.Generator, height: int, width: int) -> Pixels:
@@ -144,9 +145,9 @@ def _torn(rng: np.random.Generator, height: int, width: int, crops: list[Crop]) 
     for _ in range(int(rng.integers(1, 7))):
         crop = crops[int(rng.integers(len(crops)))].pixels
         edge = crop[:, :36] if chance(rng, 0.5) else crop[132:, :]
-        piece = np.rot90(edge, int(rng.integers(4)))
+        piece = np.ascontiguousarray(np.rot90(edge, int(rng.integers(4))))
         w, h = int(rng.integers(40, width + 1)), int(rng.integers(40, height + 1))
-        piece = cv2.resize(np.ascontiguousarray(piece), (w, h), interpolation=cv2.INTER_LINEAR)
+        piece = whole(cv2.resize(piece, (w, h), interpolation=cv2.INTER_LINEAR))
         x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
         pixels[y : y + h, x : x + w] = piece
     return pixels

@@ -7,22 +7,23 @@ import numpy as np
 from device.capture.frame import Pixels
 from device.opencv import cv2
 from device.vision.inference import Floats
-from tools.lab.train.scenes_paste import between, chance
+from tools.lab.train.scenes_paste import between, chance, whole
 
 
 def photograph(rng: np.random.Generator, pixels: Pixels) -> Pixels:
     """Return the scene (h, w, 3) uint8 BGR as a camera would hand it over."""
     pixels = _toned(rng, pixels)
     if chance(rng, 0.12):
-        pixels = cv2.merge([cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)] * 3)
+        pixels = whole(cv2.merge([cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)] * 3))
     if chance(rng, 0.3):
         pixels = _softer(rng, pixels)
     if chance(rng, 0.35):
         pixels = _noisy(rng, pixels)
     if chance(rng, 0.4):
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 95))]
-        pixels = cv2.imdecode(cv2.imencode(".jpg", pixels, quality)[1], cv2.IMREAD_COLOR)
-    return np.asarray(pixels, np.uint8)
+        written = cv2.imencode(".jpg", pixels, quality)[1]
+        pixels = np.asarray(cv2.imdecode(written, cv2.IMREAD_COLOR), np.uint8)
+    return pixels
 
 
 def _toned(rng: np.random.Generator, pixels: Pixels) -> Pixels:
@@ -31,14 +32,14 @@ def _toned(rng: np.random.Generator, pixels: Pixels) -> Pixels:
     level = (level - 0.5) * np.float32(np.exp(rng.normal(0, 0.2))) + 0.5
     level += np.float32(rng.normal(0, 0.05))
     tables = level[:, None] * np.exp(rng.normal(0, 0.07, 3)).astype(np.float32)
-    return cv2.LUT(pixels, np.clip(tables * 255, 0, 255).astype(np.uint8)[None])
+    return whole(cv2.LUT(pixels, np.clip(tables * 255, 0, 255).astype(np.uint8)[None]))
 
 
 def _softer(rng: np.random.Generator, pixels: Pixels) -> Pixels:
     """Blur: out of focus, moved, or enlarged from a smaller picture."""
     kind = int(rng.integers(3))
     if kind == 0:
-        return cv2.GaussianBlur(pixels, (0, 0), between(rng, 0.4, 1.8))
+        return whole(cv2.GaussianBlur(pixels, (0, 0), between(rng, 0.4, 1.8)))
     if kind == 1:
         length = int(rng.integers(2, 7))
         kernel = np.zeros((length, length), np.float32)
@@ -48,12 +49,12 @@ def _softer(rng: np.random.Generator, pixels: Pixels) -> Pixels:
         rows = np.rint(reach + steps * np.sin(angle)).astype(int)
         columns = np.rint(reach + steps * np.cos(angle)).astype(int)
         kernel[rows, columns] = 1
-        return cv2.filter2D(pixels, -1, kernel / kernel.sum())
+        return whole(cv2.filter2D(pixels, -1, kernel / kernel.sum()))
     height, width = pixels.shape[:2]
     share = rng.uniform(0.4, 0.9)
     size = (round(width * share), round(height * share))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    return whole(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 @lru_cache(maxsize=1)

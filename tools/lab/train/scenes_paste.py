@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,16 @@ def chance(rng: np.random.Generator, share: float) -> bool:
 def between(rng: np.random.Generator, low: float, high: float) -> float:
     """Return a number that is evenly spread in its logarithm; low, high > 0."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def floats(values: object) -> Floats:
+    """Return an array of float32."""
+    return np.asarray(values, np.float32)
+
+
+def whole(values: npt.NDArray[Any]) -> Pixels:
+    """Return what OpenCV returns, known to be uint8."""
+    return np.asarray(values, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +84,46 @@ def _mask(kind: int, side: int) -> Pixels:
         cv2.ellipse(mask, (80, 84), (58, 76), 0, 0, 360, 255, -1)
     else:
         cv2.ellipse(mask, (80, 90), (47, 62), 0, 0, 360, 255, -1)
-    mask = cv2.GaussianBlur(mask, (0, 0), 3.0)
-    return cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA)
+    mask = whole(cv2.GaussianBlur(mask, (0, 0), 3.0))
+    return whole(cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA))
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """How a head is held. turn, nod, roll: in radians; scale: of the crop; aspect: of its width."""
+
+    turn: float
+    nod: float
+    roll: float
+    scale: float
+    aspect: float
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator, scale: float) -> "Pose":
+        """Draw the pose of somebody who passes by."""
+        return cls(
+            turn=float(np.clip(rng.normal(0, 0.28), -_STEEPEST, _STEEPEST)),
+            nod=float(np.clip(rng.normal(0, 0.12), -0.4, 0.4)),
+            roll=float(np.clip(rng.normal(0, 0.16), -0.6, 0.6)),
+            scale=scale,
+            aspect=float(np.exp(rng.normal(0, 0.07))),
+        )
 
 
 @dataclass(slots=True)
 class FaceLook:
     """One face on its way into a scene: how it is turned, where it will stand.
 
-    matrix: (2, 3) from crop pixels to the scene; turn: the yaw in radians; box, landmarks: where
-    the scene will show them; ident: its mark on the canvas; plain: nothing is worn over the face.
+    matrix: (2, 3) from crop pixels to the scene; box, landmarks: where the scene will show them;
+    ident: its mark on the canvas; plain: nothing is worn over the face.
     """
 
     crop: Crop
     other: Crop | None
     matrix: Floats
-    turn: float
-    nod: float
+    pose: Pose
     box: Floats
     landmarks: Floats
-    scale: float
     skin: tuple[int, int, int]
     ident: int = 0
     plain: bool = True
@@ -108,35 +138,33 @@ class FaceLook:
         width: float,
     ) -> "FaceLook":
         """Draw the pose of a face whose box is about `width` wide around `centre`, in pixels."""
-        scale = width / float(crop.box[2])
-        turn = float(np.clip(rng.normal(0, 0.28), -_STEEPEST, _STEEPEST))
-        nod = float(np.clip(rng.normal(0, 0.12), -0.4, 0.4))
-        roll = float(np.clip(rng.normal(0, 0.16), -0.6, 0.6))
-        aspect = float(np.exp(rng.normal(0, 0.07)))
-        matrix = _matrix(crop.box, centre, scale, aspect, roll)
+        pose = Pose.drawn(rng, width / float(crop.box[2]))
         if chance(rng, 0.5):
             crop = Crop(crop.pixels[:, ::-1], _mirrored(crop.box))
+        matrix = _matrix(crop.box, centre, pose)
         cheeks = crop.pixels[96:112, 60:100].reshape(-1, 3).mean(axis=0)
-        skin = (int(cheeks[0]), int(cheeks[1]), int(cheeks[2]))
-        points = _turned(TEMPLATE, turn, nod)
-        landmarks = _mapped(matrix, points)
-        box = _box_of(matrix, crop.box, roll, scale, aspect, turn, nod)
-        return cls(crop, other, matrix, turn, nod, box, landmarks, scale, skin)
+        return cls(
+            crop=crop,
+            other=other,
+            matrix=matrix,
+            pose=pose,
+            box=_box_of(matrix, crop.box, pose),
+            landmarks=_mapped(matrix, _turned(TEMPLATE, pose)),
+            skin=(int(cheeks[0]), int(cheeks[1]), int(cheeks[2])),
+        )
 
     def at(self, points: Floats) -> Floats:
         """Return where points (n, 2) on the face's surface, in crop pixels, stand in the scene."""
-        return _mapped(self.matrix, _turned(points, self.turn, self.nod))
+        return _mapped(self.matrix, _turned(points, self.pose))
 
     def around(self, points: Floats) -> Floats:
         """Return where points (n, 2) beside the face, in crop pixels, stand in the scene."""
         return _mapped(self.matrix, points)
 
 
-def _matrix(
-    box: Floats, centre: tuple[float, float], scale: float, aspect: float, roll: float
-) -> Floats:
-    cos, sin = np.cos(roll) * scale, np.sin(roll) * scale
-    linear = np.array([[cos * aspect, -sin], [sin * aspect, cos]], np.float32)
+def _matrix(box: Floats, centre: tuple[float, float], pose: Pose) -> Floats:
+    cos, sin = np.cos(pose.roll) * pose.scale, np.sin(pose.roll) * pose.scale
+    linear = np.array([[cos * pose.aspect, -sin], [sin * pose.aspect, cos]], np.float32)
     middle = np.array([box[0] + box[2] / 2, box[1] + box[3] / 2], np.float32)
     shift = np.asarray(centre, np.float32) - linear @ middle
     return np.column_stack([linear, shift]).astype(np.float32)
@@ -150,7 +178,7 @@ def _mapped(matrix: Floats, points: Floats) -> Floats:
     return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
 
 
-def _turned(points: Floats, turn: float, nod: float) -> Floats:
+def _turned(points: Floats, pose: Pose) -> Floats:
     """Return where points of the frontal crop are in the turned one (the inverse of `_posed`)."""
     depth = _depth(SIDE)
     frontal = points - _MIDDLE
@@ -158,22 +186,21 @@ def _turned(points: Floats, turn: float, nod: float) -> Floats:
     for _ in range(3):
         column, row = np.clip(np.rint(found + _MIDDLE).astype(int), 0, SIDE - 1).T
         out = depth[row, column] - _NEUTRAL_DEPTH
-        found[:, 0] = frontal[:, 0] * np.cos(turn) + np.sin(turn) * out
-        found[:, 1] = frontal[:, 1] * np.cos(nod) + np.sin(nod) * out
+        found[:, 0] = frontal[:, 0] * np.cos(pose.turn) + np.sin(pose.turn) * out
+        found[:, 1] = frontal[:, 1] * np.cos(pose.nod) + np.sin(pose.nod) * out
     return np.asarray(found + _MIDDLE, np.float32)
 
 
-def _box_of(
-    matrix: Floats, box: Floats, roll: float, scale: float, aspect: float, turn: float, nod: float
-) -> Floats:
+def _box_of(matrix: Floats, box: Floats, pose: Pose) -> Floats:
     """Return the upright box around a turned face, taken for an ellipse."""
-    middle = np.array([[box[0] + box[2] / 2, box[1] + box[3] / 2]], np.float32)
-    middle += np.float32([0.2 * SIDE / 2 * np.sin(turn), 0.2 * SIDE / 2 * np.sin(nod)])
+    middle = floats([[box[0] + box[2] / 2, box[1] + box[3] / 2]])
+    # The middle of what shows of a head moves less than its nose.
+    middle += floats([16 * np.sin(pose.turn), 16 * np.sin(pose.nod)])
     centre = _mapped(matrix, middle)[0]
-    width = float(box[2]) * scale * aspect * (0.25 + 0.75 * np.cos(turn))
-    height = float(box[3]) * scale
-    wide = np.hypot(width * np.cos(roll), height * np.sin(roll))
-    tall = np.hypot(width * np.sin(roll), height * np.cos(roll))
+    width = float(box[2]) * pose.scale * pose.aspect * (0.25 + 0.75 * np.cos(pose.turn))
+    height = float(box[3]) * pose.scale
+    wide = np.hypot(width * np.cos(pose.roll), height * np.sin(pose.roll))
+    tall = np.hypot(width * np.sin(pose.roll), height * np.cos(pose.roll))
     return np.array([centre[0] - wide / 2, centre[1] - tall / 2, wide, tall], np.float32)
 
 
@@ -216,7 +243,7 @@ class Canvas:
     def lay(self, image: Pixels, opacity: Pixels, matrix: Floats) -> None:
         """Lay an image (n, n, 3) with opacity (n, n) 0-255 onto the canvas; matrix: (2, 3)."""
         side = image.shape[0]
-        corners = _mapped(matrix, np.float32([[0, 0], [side, 0], [side, side], [0, side]]))
+        corners = _mapped(matrix, floats([[0, 0], [side, 0], [side, side], [0, side]]))
         height, width = self.owners.shape
         left, top = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
         right, bottom = np.minimum(np.ceil(corners.max(axis=0)), [width, height]).astype(int)
@@ -241,13 +268,13 @@ def _ellipse(box: Floats) -> Floats:
 
 def paste_face(rng: np.random.Generator, canvas: Canvas, look: FaceLook) -> None:
     """Put the face of `look` onto the canvas, in a light of its own."""
-    wanted = look.scale * SIDE * 1.2
+    wanted = look.pose.scale * SIDE * 1.2
     side = next((s for s in _WORK_SIDES if s >= wanted), SIDE)
     face = _resized(look.crop.pixels, side)
     if look.other is not None:
         face = _blended(rng, face, _resized(look.other.pixels, side))
-    if abs(look.turn) + abs(look.nod) > 0.05:  # noqa: PLR2004 - below, nobody sees it
-        face = _posed(face, look.turn, look.nod)
+    if abs(look.pose.turn) + abs(look.pose.nod) > 0.05:  # noqa: PLR2004 - below, nobody sees it
+        face = _posed(face, look.pose)
     face = _lit(rng, face)
     kind = int(rng.choice(4, p=(0.25, 0.2, 0.35, 0.2)))
     canvas.lay(face, _mask(kind, side), look.matrix @ _from_side(side))
@@ -257,32 +284,33 @@ def paste_face(rng: np.random.Generator, canvas: Canvas, look: FaceLook) -> None
 def _resized(pixels: Pixels, side: int) -> Pixels:
     if side == pixels.shape[0]:
         return pixels
-    return cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
+    return whole(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA))
 
 
 def _from_side(side: int) -> Floats:
     """Return the (3, 3) transform from pixels of a crop of `side` to those of a whole one."""
     factor = SIDE / side
     shift = 0.5 * factor - 0.5
-    return np.float32([[factor, 0, shift], [0, factor, shift], [0, 0, 1]])
+    return floats([[factor, 0, shift], [0, factor, shift], [0, 0, 1]])
 
 
 def _blended(rng: np.random.Generator, face: Pixels, other: Pixels) -> Pixels:
     """Mix two faces that lie on the same five points."""
     share = float(rng.uniform(0.3, 0.7))
-    return cv2.addWeighted(face, share, np.ascontiguousarray(other), 1 - share, 0)
+    return whole(cv2.addWeighted(face, share, np.ascontiguousarray(other), 1 - share, 0))
 
 
-def _posed(face: Pixels, turn: float, nod: float) -> Pixels:
+def _posed(face: Pixels, pose: Pose) -> Pixels:
     """Turn a head by moving its pixels according to their depth."""
     side = face.shape[0]
     unit = np.float32(side / SIDE)
     x, y = _grid(side)
     middle = np.float32((side - 1) / 2)
     out = (_depth(side) - np.float32(_NEUTRAL_DEPTH)) * unit
-    at_x = (x - middle - np.float32(np.sin(turn)) * out) / np.float32(np.cos(turn)) + middle
-    at_y = (y - middle - np.float32(np.sin(nod)) * out) / np.float32(np.cos(nod)) + middle
-    return cv2.remap(face, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    at_x = (x - middle - np.float32(np.sin(pose.turn)) * out) / np.float32(np.cos(pose.turn))
+    at_y = (y - middle - np.float32(np.sin(pose.nod)) * out) / np.float32(np.cos(pose.nod))
+    at_x, at_y = at_x + middle, at_y + middle
+    return whole(cv2.remap(face, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
 
 
 def _lit(rng: np.random.Generator, face: Pixels) -> Pixels:
@@ -296,7 +324,7 @@ def _lit(rng: np.random.Generator, face: Pixels) -> Pixels:
     )
     tables = table[:, None] * np.exp(rng.normal(0, 0.06, 3)).astype(np.float32)
     lut = np.clip(tables * 255, 0, 255).astype(np.uint8)[None]
-    face = cv2.LUT(np.ascontiguousarray(face), lut)
+    face = whole(cv2.LUT(np.ascontiguousarray(face), lut))
     if chance(rng, 0.35):
         face = _shaded(rng, face)
     return face
