@@ -5,8 +5,11 @@ import shutil
 
 import pytest
 
+from device.capture.frame import Picture
+from device.capture.stills import read_still
+from device.opencv import cv2
 from device.settings import ModelSettings, VisionSettings
-from device.vision import Eye
+from device.vision import Eye, find_faces
 from tests.integration.test_commands import Bench, assert_refused, make_clip, noise
 from tools.lab.manifest import read_manifest
 from tools.lab.presentations import figures, judge, presentations
@@ -53,6 +56,17 @@ def test_most_people_are_not(measured):
 
 def test_the_one_real_attack_is_judged_one(measured):
     assert (measured["real_spoof"].errors, measured["real_spoof"].total) == (0, 1)
+
+
+def test_without_colour_everybody_is_taken_for_an_attack(eye, faces):
+    """A limit that docs/attack-detection.md names; who lifts it should hear of it."""
+    people = [item for item in read_manifest(faces) if item.subset == "mugshot_like"][:FEW]
+    assert people
+    for item in people:
+        pixels = read_still(item.path)
+        largest = max(find_faces(eye, pixels), key=lambda face: face.box[2] * face.box[3])
+        grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+        assert eye.attack.is_attack(Picture.of_bgr(grey), largest.box)
 
 
 def test_nothing_of_it_stays(measured, eye):

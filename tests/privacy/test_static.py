@@ -67,6 +67,14 @@ def test_only_an_alert_encodes_a_face():
     assert callers == ["appliance.py"]
 
 
+def test_only_a_candidate_is_asked_about_as_an_attack():
+    # Both ask after the comparison; nobody who is not near a reference is judged (R33).
+    callers = [path.name for path in DEVICE if "is_attack" in _names(path)]
+    assert callers == ["recognition.py", "search.py"]
+    scorers = [path.name for path in DEVICE if "live_score" in _names(path)]
+    assert scorers == ["attack.py"]
+
+
 def test_files_are_written_in_two_places_only():
     writers = {
         str(path.relative_to(ROOT))

@@ -69,6 +69,15 @@ def test_a_person_of_a_set_is_shown_once_and_every_attack_counts(tmp_path):
     assert [one.path.stem for one in shown] == ["g0", "s0", "s1", "s2"]
 
 
+def test_every_clip_is_shown_and_belongs_to_its_people(tmp_path):
+    shown = presentations([item(tmp_path, f"{n}", "video", "webcam") for n in range(3)])
+    assert [(one.path.stem, one.subject, one.clip) for one in shown] == [
+        ("0", "a", True),
+        ("1", "a", True),
+        ("2", "a", True),
+    ]
+
+
 def test_a_large_set_is_thinned_evenly_and_its_attacks_are_not(tmp_path):
     items = [item(tmp_path, f"{n}", "probe", identities=(f"p{n}",)) for n in range(100)]
     items += [item(tmp_path, f"s{n}", "spoof", "print", identities=(f"p{n}",)) for n in range(100)]

@@ -96,12 +96,12 @@ def presentations(items: Iterable[Item], people: int = MOST_PEOPLE) -> list[Pres
 
 
 def _presentation(item: Item) -> Presentation | None:
-    subject = item.identities[0] if item.identities else str(item.path)
+    subject = "|".join(item.identities) or str(item.path)
     if item.role == "spoof":
         return Presentation(item.path, item.subset or item.source_set, subject, attack=True)
     if item.role == "video":
         group = item.subset or item.source_set
-        return Presentation(item.path, group, str(item.path), attack=False, clip=True)
+        return Presentation(item.path, group, subject, attack=False, clip=True)
     if item.role not in {"gallery", "probe"} or item.licence_class == _GENERATED:
         return None
     simulated = item.subset.startswith(_SIMULATED)
