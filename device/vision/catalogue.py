@@ -65,7 +65,11 @@ class LiveScale(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """One model of the catalogue."""
+    """One model of the catalogue.
+
+    url: where the file itself is published. recipe: the file, in the same folder, by which
+    `passerby-field models fetch` makes it from the published one.
+    """
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
     role: Role
@@ -78,6 +82,7 @@ class ModelEntry(Struct, frozen=True, forbid_unknown_fields=True):
     contract: Contract
     upstream: Upstream | None = None
     url: str | None = None
+    recipe: str | None = None
     edge_tpu_file: str | None = None
     edge_tpu_sha256: str | None = None
     scores: ScoreScale | None = None

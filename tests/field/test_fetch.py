@@ -378,7 +378,7 @@ def test_a_full_disk_is_said_and_what_came_stays(fetch, directory, mirror, monke
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as broken:
-        broken.setattr("tools.field.models.os.fsync", full)
+        broken.setattr("tools.field.download.os.fsync", full)
         code, said = fetch("large", mirror=mirror)
     assert code == 9
     assert "cannot be written (No space left on device)" in said

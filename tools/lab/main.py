@@ -13,9 +13,11 @@ from tools.console import guarded
 _COMMANDS = {
     "demo": "enrol, watch, alert, on real faces; nothing to install",
     "acceptance": "enrol a data set and count what is found, missed and wrongly raised",
+    "evaluate": "how often the device is wrong, and for whom: figures, a page, thresholds to sign",
     "attack": "how often prints and screens pass for people, and people for those",
     "bench": "speed and memory of this machine",
     "distances": "how many pixels a face has at which distance",
+    "convert": "turn published models into .tflite files and recipes",
     "edgetpu-check": "name the operations of .tflite files that the Edge TPU does not run",
     "train": "teach the built-in models (an environment of its own: make venv-train)",
     "broker": "an embedded MQTT broker for demonstrations, on this machine only",
@@ -65,8 +67,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--json", type=Path, metavar="OUT", help="write the figures here")
         if name == "bench":
             command.add_argument("--frames", type=int, default=10_000, metavar="N")
-        if name == "edgetpu-check":
-            command.add_argument("files", type=Path, nargs="+", metavar="FILE")
+        if name in _ARGUMENTS:
+            _ARGUMENTS[name](command)
         if name == "train":
             command.add_argument(
                 "subject", choices=("embedder", "detector", "export", "watch", "curves")
@@ -75,6 +77,65 @@ def _parser() -> argparse.ArgumentParser:
         if name == "broker":
             command.add_argument("--port", type=int, required=True)
     return parser
+
+
+def _evaluation_arguments(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--manifest", type=Path, required=True, metavar="FILE", help="see docs/evaluation.md")
+    add("--models", choices=("operational", "built-in"), default="operational")
+    add("--json", type=Path, metavar="OUT", help="write all figures here")
+    add("--html", type=Path, metavar="OUT", help="write a page for people here")
+    add("--statement", type=Path, metavar="OUT", help="write the threshold statement alone here")
+    add(
+        "--sizes",
+        default="100,500,2000",
+        metavar="N,N",
+        help="list sizes beside the whole gallery, default %(default)s",
+    )
+    add("--attack-detector", default="", metavar="NAME", help="of models.toml; default none")
+    add("--pairs", type=Path, metavar="FILE", help="default: pairs*.csv beside the manifest")
+    add(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="a private folder for templates, to evaluate again sooner; default none",
+    )
+
+
+def _convert_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        default=Path("../shared/models/upstream"),
+        metavar="DIR",
+        help="the published files, default %(default)s",
+    )
+    command.add_argument(
+        "--faces",
+        type=Path,
+        default=Path("../shared/data/train"),
+        metavar="DIR",
+        help="faces to calibrate and to measure on, default %(default)s",
+    )
+    command.add_argument(
+        "--out", type=Path, default=Path("convert-output"), metavar="DIR", help="what is written"
+    )
+    command.add_argument("--only", action="append", metavar="NAME", help="this model; repeatable")
+    command.add_argument(
+        "--measure", action="store_true", help="compare the models in --out with the float graphs"
+    )
+
+
+def _check_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("files", type=Path, nargs="+", metavar="FILE")
+
+
+_ARGUMENTS = {
+    "evaluate": _evaluation_arguments,
+    "convert": _convert_arguments,
+    "edgetpu-check": _check_arguments,
+}
 
 
 if __name__ == "__main__":

@@ -34,9 +34,9 @@ class Built:
         names = tuple(node.name for node in self.graph.nodes if node.op != "input")
         return observe(self.as_float(names), pictures, progress)
 
-    def as_int8(self, seen: Mapping[str, Statistics]) -> bytes:
-        """Return the 8-bit file; seen: as `observe` returns it."""
-        constants, quantisation = quantise(self.graph, self.values, seen)
+    def as_int8(self, seen: Mapping[str, Statistics], share: float = 1.0) -> bytes:
+        """Return the 8-bit file; seen: as `observe` returns it; share: as in `quantise`."""
+        constants, quantisation = quantise(self.graph, self.values, seen, share)
         return write(self.graph, self.shapes, constants, quantisation)
 
 

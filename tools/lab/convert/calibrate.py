@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from device.errors import ModelError
 from device.vision.inference import quiet_native_notices
+from tools.field.values import Doubles
 
 Pictures = Iterable[npt.NDArray[np.uint8]]
 _RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
@@ -17,16 +18,28 @@ _RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
 
 @dataclass(slots=True)
 class Statistics:
-    """Of one tensor over all pictures: lowest and highest value of each channel, their mean."""
+    """Of one tensor over all pictures, float64: each channel's lowest, highest and mean value.
 
-    lows: npt.NDArray[np.float64]
-    highs: npt.NDArray[np.float64]
-    means: npt.NDArray[np.float64]
+    extremes: lowest and highest value of the whole tensor in each picture.
+    """
 
-    @property
-    def range(self) -> tuple[float, float]:
-        """Lowest and highest value."""
-        return float(self.lows.min()), float(self.highs.max())
+    lows: Doubles
+    highs: Doubles
+    means: Doubles
+    extremes: list[tuple[float, float]]
+
+    def range(self, share: float = 1.0) -> tuple[float, float]:
+        """Return the range that holds all values of this share of the pictures, each end."""
+        lows, highs = np.array(self.extremes).T
+        return float(np.quantile(lows, 1 - share)), float(np.quantile(highs, share))
+
+    def add(self, values: npt.NDArray[np.float32]) -> None:
+        """Take in one more picture's values, (…, channels)."""
+        rows = values.reshape(-1, values.shape[-1])
+        low, high, mean = rows.min(0), rows.max(0), rows.mean(0, dtype=np.float64)
+        self.lows, self.highs = np.minimum(self.lows, low), np.maximum(self.highs, high)
+        self.extremes.append((float(low.min()), float(high.max())))
+        self.means += (mean - self.means) / len(self.extremes)
 
 
 class Runner:
@@ -72,20 +85,14 @@ def observe(
     """
     runner = Runner(data)
     found: dict[str, Statistics] = {}
-    count = 0
     for picture in pictures:
-        count += 1
         for name, values in runner.run(picture).items():
-            rows = values.reshape(-1, values.shape[-1])
-            low, high, mean = rows.min(0), rows.max(0), rows.mean(0, dtype=np.float64)
             if name not in found:
-                found[name] = Statistics(*(v.astype(np.float64) for v in (low, high, mean)))
-                continue
-            known = found[name]
-            known.lows = np.minimum(known.lows, low)
-            known.highs = np.maximum(known.highs, high)
-            known.means += (mean - known.means) / count
+                channels = values.shape[-1]
+                nothing = np.full(channels, np.inf), np.full(channels, -np.inf)
+                found[name] = Statistics(*nothing, np.zeros(channels), [])
+            found[name].add(values)
         progress()
-    if not count:
+    if not found:
         raise ModelError("There are no pictures to calibrate on.")
     return found

@@ -110,3 +110,26 @@ def scaled_inputs(node: Node, by: Value) -> Value:
     if node.weights is None:
         raise ModelError(f'"{node.name}" has no weights.')
     return node.weights * by
+
+
+def fold_input(graph: Graph, mean: int) -> Graph:
+    """Put what is done to the input, per channel, into the first convolution.
+
+    Its padding with zeros then pads with the pixel `mean` in every channel, whose own zeros are a
+    little different: exact everywhere but at the edge.
+    """
+    picture, affine, *_ = graph.nodes
+    (first,) = graph.users()[affine.name]
+    scale, offset = affine.weights, affine.bias
+    if affine.op != "affine" or scale is None or offset is None or first.weights is None:
+        raise ModelError(f'"{affine.name}" is nothing that the first convolution can do.')
+    at_zero = offset + scale * number(mean)
+    constant = (first.weights * at_zero).total(3).total(2).total(1)
+    folded = replace(
+        first,
+        inputs=(picture.name,),
+        weights=scaled_inputs(first, scale),
+        bias=constant if first.bias is None else first.bias + constant,
+    )
+    nodes = tuple(folded if node is first else node for node in graph.nodes if node is not affine)
+    return replace(graph, nodes=nodes, mean=mean)

@@ -28,15 +28,19 @@ _CHANNEL_AXIS = {"conv": 0, "depthwise": 3}
 
 
 def quantise(
-    graph: Graph, values: Mapping[str, Doubles], seen: Mapping[str, Statistics]
+    graph: Graph,
+    values: Mapping[str, Doubles],
+    seen: Mapping[str, Statistics],
+    share: float = 1.0,
 ) -> tuple[dict[str, npt.NDArray[np.generic]], dict[str, Quantisation]]:
     """Return the constants as they are stored, and the quantisation of all tensors.
 
     values: weights and biases by "NODE/weights" and "NODE/bias". seen: of every node's output.
+    share: of the pictures whose values the scales hold; what is beyond them is cut.
     Raises ModelError for nodes that have no 8-bit form here, and where tensors that must share a
     scale cannot.
     """
-    found = _activations(graph, seen)
+    found = _activations(graph, seen, share)
     constants: dict[str, npt.NDArray[np.generic]] = {}
     for node in graph.nodes:
         if node.weights is None:
@@ -70,7 +74,9 @@ def weight_scales(
     return np.where(scales > 0, scales, usual).astype(np.float32)
 
 
-def _activations(graph: Graph, seen: Mapping[str, Statistics]) -> dict[str, Quantisation]:
+def _activations(
+    graph: Graph, seen: Mapping[str, Statistics], share: float
+) -> dict[str, Quantisation]:
     """Return each tensor's quantisation; those that must be equal are one group."""
     pixels = Quantisation(np.array([graph.scale], np.float32), np.array([graph.mean], np.int64))
     found = {node.name + PIXELS: pixels for node in graph.nodes if node.op == "input"}
@@ -89,7 +95,7 @@ def _activations(graph: Graph, seen: Mapping[str, Statistics]) -> dict[str, Quan
         if known:
             (shared,) = known.values()
         else:
-            shared = from_range([seen[name].range for name in group])
+            shared = from_range([seen[name].range(share) for name in group])
         found |= dict.fromkeys(group, shared)
     return found
 

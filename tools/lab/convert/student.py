@@ -50,6 +50,8 @@ from device.files import write_atomically
 from tools.console import guarded
 from tools.field.values import Tensors, Value, source
 from tools.lab.convert.build import Built, build
+from tools.lab.convert.calibrate import Pictures
+from tools.lab.convert.correct import correct
 from tools.lab.convert.graph import Builder, Graph, Node, Padding
 
 _PLAIN = ("add", "multiply", "concat", "sigmoid", "softmax", "maxpool", "mean", "double")
@@ -81,6 +83,16 @@ def read(text: str, arrays: Tensors) -> Built:
         return build(_graph(described), arrays)
     except (KeyError, ValueError, TypeError) as error:
         raise ModelError(f"The graph cannot be read: {type(error).__name__} {error}.") from error
+
+
+def as_int8(built: Built, arrays: Tensors, pictures: Pictures) -> bytes:
+    """Return the 8-bit file of what `read` returned, with corrected biases (`correct`).
+
+    arrays: those that `read` was given. pictures: (height, width, 3) uint8 each, to calibrate on.
+    """
+    seen = built.observe(pictures)
+    corrected, _ = correct(built, arrays, {}, seen)
+    return corrected.as_int8(seen)
 
 
 def _graph(described: dict[str, Any]) -> Graph:
@@ -160,7 +172,7 @@ def _convert(options: argparse.Namespace) -> int:
     arrays = _arrays(options.graph)
     pictures = _arrays(options.calibration)["pictures"]
     built = read(str(arrays.pop("graph")), arrays)
-    write_atomically(options.out, built.as_int8(built.observe(pictures)), 0o644)
+    write_atomically(options.out, as_int8(built, arrays, pictures), 0o644)
     if options.as_float:
         write_atomically(options.as_float, built.as_float(), 0o644)
     return 0

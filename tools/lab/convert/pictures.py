@@ -1,0 +1,127 @@
+"""Pictures to calibrate on and to measure with, made of faces that may be trained on.
+
+The faces are those of a folder like ../shared/data/train: a `manifest.csv` and 160x160 crops in
+which the ArcFace template of a 112x112 crop has a margin of 24 pixels. They are colour photographs
+and generated pictures: calibration on greyscale alone costs accuracy. The same numbers give the
+same pictures.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from device.errors import ConfigurationError
+from device.opencv import cv2
+
+Picture = npt.NDArray[np.uint8]
+_MARGIN = 24
+_CROP = 160
+_TEMPLATE = 112
+_SEED = 20260
+_FACES_PER_SCENE = (1, 9)
+_FACE_PX = (14, 0.45)
+"""Smallest width of a pasted crop in pixels, and its largest part of the scene's height."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """The crops of one folder; every other one is kept for measuring."""
+
+    files: tuple[Path, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Faces":
+        """Read the manifest. Raises ConfigurationError when there is none."""
+        manifest = folder / "manifest.csv"
+        try:
+            with manifest.open(encoding="utf-8", newline="") as rows:
+                return cls(tuple(folder / row["file"] for row in csv.DictReader(rows)))
+        except (OSError, KeyError) as error:
+            raise ConfigurationError(
+                f"{folder} holds no faces to calibrate on: it needs a manifest.csv with a column "
+                '"file" (--faces).'
+            ) from error
+
+    def some(self, count: int, *, measure: bool = False) -> list[Picture]:
+        """Return `count` crops spread over the folder; measure: those never calibrated on."""
+        half = self.files[1::2] if measure else self.files[::2]
+        chosen = np.linspace(0, len(half) - 1, min(count, len(half))).round().astype(int)
+        return [_read(half[index]) for index in chosen]
+
+
+def _read(file: Path) -> Picture:
+    crop = cv2.imread(str(file))
+    if crop is None or crop.shape != (_CROP, _CROP, 3):
+        raise ConfigurationError(f"{file} is no {_CROP}x{_CROP} picture of a face.")
+    return np.asarray(crop, np.uint8)
+
+
+def aligned(crops: list[Picture], side: int) -> list[Picture]:
+    """Return the template's part of crops, `side` pixels wide: what an embedder is given."""
+    inner = slice(_MARGIN, _MARGIN + _TEMPLATE)
+    return [np.asarray(cv2.resize(crop[inner, inner], (side, side)), np.uint8) for crop in crops]
+
+
+def worse(crops: list[Picture]) -> list[Picture]:
+    """Return the same crops as a bad camera sees them: far away, out of focus, dark, noisy."""
+    rng = np.random.default_rng(_SEED)
+    return [_worse(crop, rng) for crop in crops]
+
+
+def _worse(crop: Picture, rng: np.random.Generator) -> Picture:
+    side = crop.shape[0]
+    small = int(rng.integers(side // 8, side // 3))
+    seen = cv2.resize(crop, (small, small), interpolation=cv2.INTER_AREA)
+    seen = cv2.resize(seen, (side, side), interpolation=cv2.INTER_LINEAR)
+    seen = cv2.GaussianBlur(seen, (0, 0), rng.uniform(0.5, side / 50))
+    noise = rng.normal(0, rng.uniform(2, 14), crop.shape)
+    return _bytes(seen * rng.uniform(0.4, 1.2) + noise)
+
+
+def _bytes(values: npt.NDArray[np.floating]) -> Picture:
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
+
+
+def scenes(crops: list[Picture], count: int, height: int, width: int) -> Iterator[Picture]:
+    """Yield scenes with several faces each, some of them as small as can be found.
+
+    Behind them is what detectors must not mind: smooth light, texture, edges, parts of crops.
+    """
+    rng = np.random.default_rng(_SEED)
+    for _ in range(count):
+        scene = _backdrop(rng, height, width)
+        for _ in range(int(rng.integers(*_FACES_PER_SCENE))):
+            _paste(scene, crops[int(rng.integers(len(crops)))], rng)
+        yield _bytes(scene * rng.uniform(0.5, 1.2) + rng.normal(0, rng.uniform(0, 8), scene.shape))
+
+
+def _backdrop(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float64]:
+    """Return noise of several sizes and colours, with some hard edges."""
+    scene = np.zeros((height, width, 3))
+    for cells in (3, 8, 24, 80):
+        coarse = rng.uniform(-1, 1, (cells, cells, 3)) * rng.uniform(0, 60)
+        scene += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    scene += rng.uniform(60, 190, 3)
+    for _ in range(int(rng.integers(0, 12))):
+        x, y = int(rng.integers(width)), int(rng.integers(height))
+        w, h = int(rng.integers(8, width // 2)), int(rng.integers(8, height // 2))
+        scene[y : y + h, x : x + w] += rng.uniform(-60, 60, 3)
+    return scene
+
+
+def _paste(scene: npt.NDArray[np.float64], crop: Picture, rng: np.random.Generator) -> None:
+    """Put a crop at a random place, its edge fading into the scene."""
+    height, width, _ = scene.shape
+    largest = min(height * _FACE_PX[1], width)
+    side = int(np.exp(rng.uniform(np.log(_FACE_PX[0] * _CROP / _TEMPLATE), np.log(largest))))
+    x, y = int(rng.integers(0, width - side)), int(rng.integers(0, height - side))
+    face = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA).astype(np.float64)
+    across = np.linspace(-1, 1, side)
+    far = np.sqrt(across[None] ** 2 + (across[:, None] * 0.9) ** 2)
+    weight = np.clip((1.05 - far) / 0.15, 0, 1)[..., None]
+    place = scene[y : y + side, x : x + side]
+    place[:] = place * (1 - weight) + face * weight
