@@ -14,6 +14,8 @@ from device.configuration import documentation
 from device.protocol.alert import ALERT_SCHEMA, Alert
 from device.protocol.status import STATUS_SCHEMA, Status
 from tools.lab.distances import table
+from tools.lab.evaluate.report import EVALUATION_SCHEMA, Evaluation
+from tools.lab.evaluate.statement import STATEMENT_SCHEMA, ThresholdStatement
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _BEGIN, _END = "<!-- distances: begin -->", "<!-- distances: end -->"
@@ -47,6 +49,10 @@ def pages() -> dict[Path, str]:
         DOCS / "configuration.md": documentation(),
         DOCS / "schemas/alert.schema.json": schema(Alert, ALERT_SCHEMA),
         DOCS / "schemas/status.schema.json": schema(Status, STATUS_SCHEMA),
+        DOCS / "schemas/evaluation.schema.json": schema(Evaluation, EVALUATION_SCHEMA),
+        DOCS / "schemas/threshold-statement.schema.json": schema(
+            ThresholdStatement, STATEMENT_SCHEMA
+        ),
         DOCS / "vision.md": f"{before}{_BEGIN}\n{table()}\n{_END}{after}",
     }
 

@@ -1,0 +1,258 @@
+"""The device's own steps, called for pictures of a data set: nothing here judges or compares anew.
+
+A picture becomes a reference as enrolment makes one, and probes as `passerby match` makes them. The
+arithmetic of a comparison is the device's too (`gallery @ probe`, best template per reference,
+margin), done for many probes at once; a test holds it to `device.matching.compare`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+import device
+import tools.desk
+from device import __version__
+from device.capture.frame import Picture
+from device.capture.stills import read_still
+from device.errors import ModelError, PictureError
+from device.protocol.alert import ModelHash
+from device.protocol.watchlist import Reference
+from device.protocol.wording import NO_PAD
+from device.recognition import scale_of
+from device.settings import (
+    CameraSettings,
+    DeviceSettings,
+    ModelSettings,
+    Settings,
+    WatchlistSettings,
+)
+from device.vision import Catalogue, Eye, StillFace, find_faces
+from device.vision.catalogue import ModelEntry, Role
+from device.vision.inference import Floats
+from device.vision.quality import faults_of_pose
+from tools.desk.conflicts import conflicts
+from tools.desk.enrolment import Report, template_of
+from tools.desk.gate import LIMITS, prominence
+
+Collection = Literal["operational", "built-in"]
+_SEEING = ("capture", "vision", "matching")
+
+
+class Face(Struct, frozen=True):
+    """One face of a picture. box: x, y, width, height in pixels. score: the detector's.
+
+    template: float32 of unit length, or empty where the face may not be compared; then `fault` says
+    why, in the words of the quality gate. attack: judged a presentation attack; None: not judged.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    template: bytes
+    fault: str
+    attack: bool | None
+
+
+class Look(Struct, frozen=True):
+    """What a picture held, the most prominent face first. fault: why it could not be read."""
+
+    faces: list[Face]
+    fault: str = ""
+
+
+class Enrolment(Struct, frozen=True):
+    """A reference's template, or empty and why enrolment refused the picture."""
+
+    template: bytes
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """The best reference of each probe: (n,) arrays.
+
+    best: its place in the list. scores: its score, float64; -inf where the device would return no
+    candidate at any threshold, since another reference comes nearer than the margin.
+    """
+
+    best: npt.NDArray[np.intp]
+    scores: npt.NDArray[np.float64]
+
+
+class Pipeline:
+    """The models and settings of a device, opened once."""
+
+    def __init__(self, eye: Eye, settings: Settings) -> None:
+        self._eye = eye
+        self._strict = replace(eye, limits=LIMITS)
+        self.settings = settings
+        self.collection: Collection = eye.embedder_entry.collection
+        self.dimension = eye.embedder.dimension
+
+    @classmethod
+    def open(cls, catalogue: Catalogue, collection: Collection, attack: str = "") -> "Pipeline":
+        """Open a collection's models with the device's default settings.
+
+        attack: name of the attack detector; empty for none. Raises ModelError.
+        """
+        defaults = ModelSettings()
+        models = ModelSettings(
+            detector=_choose(catalogue, collection, "detector", defaults.detector).name,
+            embedder=_choose(catalogue, collection, "embedder", defaults.embedder).name,
+            attack_detector=attack,
+            edge_tpu="off",
+        )
+        settings = Settings(
+            device=DeviceSettings("lab", "lab"),
+            camera=CameraSettings("stills"),
+            watchlist=WatchlistSettings(""),
+            models=models,
+        )
+        return cls(Eye.open(catalogue, models, settings.vision), settings)
+
+    @property
+    def models(self) -> list[ModelHash]:
+        """Return the models that take part."""
+        entries = [self._eye.detector_entry, self._eye.embedder_entry]
+        if self._eye.attack is not None:
+            entries.append(self._eye.attack.entry)
+        return [ModelHash(entry.role, entry.name, entry.sha256) for entry in entries]
+
+    @property
+    def attack_detection(self) -> str:
+        """Return the attack detector's name and threshold, or "no PAD"."""
+        return NO_PAD if self._eye.attack is None else self._eye.attack.threshold_id
+
+    @property
+    def deciding_settings(self) -> dict[str, float]:
+        """Return the settings that decide what is compared and when a candidate is returned."""
+        vision, matching = self.settings.vision, self.settings.matching
+        return {
+            "vision.detection_threshold": vision.detection_threshold,
+            "vision.interocular_px": vision.interocular_px,
+            "vision.yaw": vision.yaw,
+            "vision.roll_degrees": vision.roll_degrees,
+            "vision.sharpness": vision.sharpness,
+            "matching.margin": matching.margin,
+        }
+
+    @property
+    def runtime(self) -> str:
+        """Return what runs the models."""
+        return str(self._eye.runtime)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a hash of all that decides a template: models, settings, code."""
+        parts = [
+            *(model.sha256 for model in self.models),
+            msgspec.json.encode(self.settings.vision).decode(),
+            repr(LIMITS),
+            code_sha256(),
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def look(self, path: Path) -> Look:
+        """Find the faces of a picture and make probes of them, as `passerby match` does."""
+        try:
+            pixels = read_still(path)
+        except PictureError:
+            return Look([], "the picture cannot be read")
+        try:
+            picture = Picture.of_bgr(pixels)
+            faces = find_faces(self._eye, pixels)
+            faces.sort(key=lambda face: -prominence(face, picture.width, picture.height))
+            return Look([self._face(picture, face) for face in faces])
+        finally:
+            pixels.fill(0)
+
+    def _face(self, picture: Picture, face: StillFace) -> Face:
+        faults = faults_of_pose(face.pose, self._eye.limits)
+        template = b""
+        if not faults:
+            probe, faults = self._eye.probe(picture, face.landmarks)
+            if probe is not None:
+                template = probe.template.astype("<f4").tobytes()
+                probe.wipe()
+        attack = self._eye.attack
+        x, y, width, height = (float(value) for value in face.box)
+        return Face(
+            (x, y, width, height),
+            face.score,
+            template,
+            _kinds(faults),
+            None if attack is None else attack.is_attack(picture, face.box),
+        )
+
+    def enrol(self, path: Path) -> Enrolment:
+        """Make a reference of a picture, as `passerby-desk enrol` does."""
+        report = Report()
+        template = template_of(self._strict, path, path.parent, report)
+        if template is not None:
+            return Enrolment(template)
+        ((_, reason),) = report.rejected
+        return Enrolment(b"", _kinds(reason.split("; ")))
+
+    def scores(self, probes: Floats, references: Sequence[Sequence[bytes]]) -> Floats:
+        """Return the comparison scores, (probes, references) float32.
+
+        probes: (n, dimension). references: the templates of each; the best of them counts.
+        """
+        counts = [len(templates) for templates in references]
+        starts = np.cumsum([0, *counts[:-1]], dtype=np.intp)
+        joined = b"".join(template for templates in references for template in templates)
+        matrix = np.frombuffer(joined, "<f4").reshape(sum(counts), self.dimension)
+        return np.maximum.reduceat(probes @ matrix.T, starts, axis=1)
+
+    def hits(self, scores: Floats) -> Hits:
+        """Return what each probe's search would return: the best reference, if it leads enough.
+
+        scores: (n, references) of one list, from `scores`.
+        """
+        best = scores.argmax(axis=1)
+        rows = np.arange(len(scores))
+        first = scores[rows, best].astype(np.float64)
+        if scores.shape[1] > 1:
+            second = np.partition(scores, -2, axis=1)[:, -2].astype(np.float64)
+            first = np.where(first - second >= self.settings.matching.margin, first, -np.inf)
+        return Hits(best, first)
+
+    def conflicting(self, references: Mapping[str, Sequence[bytes]]) -> set[str]:
+        """Return the names of the references that enrolment refuses because of each other."""
+        edges = scale_of(self._eye.embedder_entry)
+        listed = [Reference(name, list(templates)) for name, templates in references.items()]
+        return set(conflicts(listed, edges.threshold, edges.bands[1]))
+
+
+def _choose(catalogue: Catalogue, collection: Collection, role: Role, default: str) -> ModelEntry:
+    """Return the collection's model of a role: the default one, or else its first."""
+    entries = [e for e in catalogue.entries if e.collection == collection and e.role == role]
+    if not entries:
+        raise ModelError(f"models.toml names no {collection} {role}, so there is none to evaluate.")
+    return next((entry for entry in entries if entry.name == default), entries[0])
+
+
+def _kinds(faults: Iterable[str]) -> str:
+    """Return faults without their figures: "too small: 9 pixels…" is "too small"."""
+    return " and ".join(fault.partition(":")[0].lstrip("0123456789 ") for fault in faults)
+
+
+def code_sha256() -> str:
+    """Return a hash of the code that sees and compares, so that a changed line shows."""
+    digest = hashlib.sha256(__version__.encode())
+    home, desk = Path(device.__file__).parent, Path(tools.desk.__file__ or "").parent
+    files = [path for room in _SEEING for path in sorted((home / room).glob("*.py"))]
+    for path in [*files, home / "search.py", desk / "enrolment.py", desk / "gate.py"]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def matrix_of(templates: Sequence[bytes], dimension: int) -> Floats:
+    """Return templates as rows, (n, dimension) float32."""
+    return np.frombuffer(b"".join(templates), "<f4").reshape(len(templates), dimension)
