@@ -97,15 +97,18 @@ def thresholds_of(scores: Doubles) -> Doubles:
     finite = np.sort(scores[np.isfinite(scores)])[::-1]
     fine = finite[: int(np.ceil(_FINE_SHARE * len(scores))) + 1]
     coarse = finite[: int(np.ceil(_LARGEST_SHARE * len(scores))) + 1]
-    steps = [
-        (np.floor(part * 10**places) + 1) / 10**places
-        for part, places in ((fine, DECIMALS), (coarse, _COARSE_DECIMALS))
-    ]
-    fine_steps, coarse_steps = steps
     if len(finite) == 0:
         return np.array([0.0])
-    keep = coarse_steps[coarse_steps < fine_steps[-1]]
-    return np.unique(np.concatenate([fine_steps, keep]))
+    above, below = _just_above(fine, DECIMALS), _just_above(coarse, _COARSE_DECIMALS)
+    return np.unique(np.concatenate([above, below[below < above.min()]]))
+
+
+def _just_above(scores: Doubles, decimals: int) -> Doubles:
+    """Return, for each score, the lowest number of so many decimals that is above it."""
+    unit = 10.0**decimals
+    steps = np.floor(scores * unit) + 1
+    # A score such as 0.57 may come out a step too low: 0.57 × 10,000 is 5,699.999….
+    return np.where(steps / unit > scores, steps, steps + 1) / unit
 
 
 class Tradeoff:
