@@ -1,0 +1,157 @@
+"""Searches: the arithmetic of many is the device's comparison of one."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from device.matching import Gallery, Limits, compare
+from device.protocol.watchlist import DemonstrationList, Reference
+from device.settings import CameraSettings, DeviceSettings, Settings, WatchlistSettings
+from device.vision.sample import Probe
+from tests.simulators.street import SHA
+from tools.lab.evaluate.lists import DrawnList
+from tools.lab.evaluate.pipeline import Pipeline, matrix_of
+from tools.lab.evaluate.searches import Probes, search_mated, search_non_mated
+
+DIMENSION = 16
+
+
+@dataclass
+class Entry:
+    """As much of a catalogue's entry as the arithmetic asks for."""
+
+    collection: str = "operational"
+    sha256: str = SHA
+    scores: None = None
+
+
+@dataclass
+class Embedder:
+    dimension: int = DIMENSION
+
+
+@dataclass
+class Eye:
+    """An eye that is never opened: the arithmetic needs its numbers only."""
+
+    embedder: Embedder = field(default_factory=Embedder)
+    embedder_entry: Entry = field(default_factory=Entry)
+    attack: None = None
+    limits: None = None
+
+
+@pytest.fixture
+def pipeline(monkeypatch):
+    monkeypatch.setattr("tools.lab.evaluate.pipeline.replace", lambda eye, **_: eye)
+    settings = Settings(
+        DeviceSettings("lab", "lab"), CameraSettings("stills"), WatchlistSettings("")
+    )
+    return Pipeline(Eye(), settings)
+
+
+def unit(rows):
+    rows = np.asarray(rows, np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def crowd(count, seed, spread=1.0):
+    """Templates about one direction, so that scores are high and margins are thin."""
+    generator = np.random.default_rng(seed)
+    return unit(np.ones(DIMENSION) + spread * generator.normal(size=(count, DIMENSION)))
+
+
+@pytest.mark.parametrize("templates", [1, 3])
+def test_it_returns_what_the_device_would_return(pipeline, templates):
+    references = [[row.tobytes() for row in crowd(templates, 100 + n, 0.4)] for n in range(40)]
+    probes = crowd(60, 5, 0.4)
+    listed = [Reference(f"r{n}", rows) for n, rows in enumerate(references)]
+    gallery = Gallery(DemonstrationList("l", 1, "t", "e", SHA, DIMENSION, listed), SHA)
+    margin = pipeline.settings.matching.margin
+    hits = pipeline.hits(pipeline.scores(probes, references))
+    returned = 0
+    for row, probe in enumerate(probes):
+        for threshold in (0.5, 0.8, 0.9, 0.95):
+            limits = Limits(threshold, margin, "test")
+            candidate = compare(gallery, Probe(probe.copy()), limits)
+            ours = hits.scores[row] >= threshold
+            assert ours == (candidate is not None)
+            if candidate is not None:
+                returned += 1
+                assert candidate.reference_id == f"r{hits.best[row]}"
+                assert candidate.score == pytest.approx(hits.scores[row], abs=1e-6)
+    assert 0 < returned < 240
+
+
+def test_one_reference_alone_always_leads(pipeline):
+    row = crowd(1, 1)
+    hits = pipeline.hits(pipeline.scores(row, [[row[0].tobytes()]]))
+    assert hits.scores[0] == pytest.approx(1.0)
+
+
+def probes_of(scores, owner, comparable=None):
+    scores = np.asarray(scores, np.float32)
+    count = len(scores)
+    return Probes(
+        scores=scores,
+        comparable=np.ones(count, np.bool_) if comparable is None else np.asarray(comparable),
+        owner=np.asarray(owner, np.intp),
+        names=np.array([f"n{place}" for place in owner]),
+        counted=np.ones(count, np.bool_),
+    )
+
+
+WHOLE = [DrawnList(np.arange(3), np.ones(2, np.bool_))]
+
+
+def test_a_mated_search_counts_only_the_right_reference(pipeline):
+    probes = probes_of([[0.9, 0.2, 0.1], [0.9, 0.2, 0.1]], [0, 1])
+    found = search_mated(pipeline, probes, WHOLE)
+    assert found.scores.tolist() == [pytest.approx(0.9), -np.inf]
+    assert found.first.tolist() == [True, False]
+
+
+def test_a_failure_to_acquire_is_missed_whatever_its_score(pipeline):
+    probes = probes_of([[0.9, 0.2, 0.1]], [0], [False])
+    found = search_mated(pipeline, probes, WHOLE)
+    assert found.scores.tolist() == [-np.inf]
+    assert found.first.tolist() == [False]
+
+
+def test_two_look_alikes_are_no_candidate_but_the_right_one_came_first(pipeline):
+    found = search_mated(pipeline, probes_of([[0.9, 0.89, 0.1]], [0]), WHOLE)
+    assert found.scores.tolist() == [-np.inf]
+    assert found.first.tolist() == [True]
+
+
+def test_a_stranger_errs_with_any_reference(pipeline):
+    false = search_non_mated(pipeline, probes_of([[0.1, 0.2, 0.6], [0.3, 0.1, 0.1]], [0, 1]), WHOLE)
+    assert false.scores.tolist() == [pytest.approx(0.6), pytest.approx(0.3)]
+
+
+def test_only_lists_that_hold_the_person_are_mated_searches(pipeline):
+    lists = [
+        DrawnList(np.array([0, 1]), np.ones(1, np.bool_)),
+        DrawnList(np.array([1, 2]), np.ones(1, np.bool_)),
+    ]
+    probes = probes_of([[0.9, 0.1, 0.95], [0.1, 0.8, 0.2]], [0, 1])
+    found = search_mated(pipeline, probes, lists)
+    # The first is not on the second list, so that the higher score there is no search of it.
+    assert found.rows.tolist() == [0, 1, 1]
+    assert found.scores == pytest.approx([0.9, 0.8, 0.8])
+
+
+def test_a_stranger_is_not_searched_for_where_others_are(pipeline):
+    lists = [
+        DrawnList(np.array([0, 2]), np.array([True, False])),
+        DrawnList(np.array([0, 1]), np.array([False, True])),
+    ]
+    # References 1 and 2 are the strangers' own, imposed on the list in which they are not searched.
+    probes = probes_of([[0.2, 1.0, 0.3], [0.25, 0.35, 1.0]], [0, 1])
+    false = search_non_mated(pipeline, probes, lists)
+    assert false.scores == pytest.approx([0.3, 0.35])
+
+
+def test_templates_become_rows():
+    rows = crowd(3, 2)
+    assert (matrix_of([row.tobytes() for row in rows], DIMENSION) == rows).all()
