@@ -23,6 +23,8 @@ from tools.field.quantised import stored
 from tools.field.upstream import read_tensors
 from tools.field.values import Tensors, Value, compute
 
+KEPT = "<f2"
+"""The type in which a recipe keeps its factors."""
 _MOST_BYTES = 1 << 28
 _Count = Annotated[int, Meta(ge=0, le=_MOST_BYTES)]
 
@@ -54,7 +56,7 @@ class Recipe(Struct, frozen=True, forbid_unknown_fields=True):
     """One conversion.
 
     template: the result with zeros in the gaps, zlib, base64. factors: what the conversion
-    computed, float32, base64, by name.
+    computed, as KEPT, packed as the template, by name.
     """
 
     published: Published
@@ -106,7 +108,7 @@ def apply(recipe: Recipe, data: bytes) -> bytes:
         )
     sources = read_tensors(published.format, data, published.file)
     try:
-        factors = {name: np.frombuffer(unpack(one), "<f4") for name, one in recipe.factors.items()}
+        factors = {name: np.frombuffer(unpack(one), KEPT) for name, one in recipe.factors.items()}
         result = bytearray(unpack(recipe.template))
     except (ValueError, binascii.Error, zlib.error) as error:
         raise ModelError(f"The recipe for {published.file} is damaged ({error}).") from error

@@ -66,7 +66,7 @@ def _why_not(model: Model, operator: Operator) -> list[str]:
     try:
         return [why for rule in RULES[operator.name] if (why := rule(model, operator))]
     except (IndexError, ValueError):
-        return ["lacks inputs or outputs"]
+        return ["is damaged"]
 
 
 def _why_not_tensor(tensor: Tensor) -> str | None:

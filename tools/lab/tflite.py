@@ -23,7 +23,7 @@ _MOST_TABLES, _MOST_ENDS, _MOST_CHANNELS = 20_000, 256, 65_536
 """No honest file has more; a hostile one would fill the memory by pointing at one place often."""
 
 
-class _MalformedError(Exception):
+class MalformedError(ValueError):
     """The bytes are no FlatBuffer of this schema."""
 
 
@@ -113,7 +113,7 @@ class Table:
     def span(self, number: int, size: int) -> tuple[int, int]:
         """Return first byte and length of a vector of elements of `size` bytes; (0, 0) if absent.
 
-        Raises _MalformedError when it goes beyond the file.
+        Raises MalformedError when it goes beyond the file.
         """
         place = self._place(number)
         if not place:
@@ -121,21 +121,21 @@ class Table:
         start = place + _scalar(self.data, place, "<I")
         length = _scalar(self.data, start, "<I")
         if start + 4 + length * size > len(self.data):
-            raise _MalformedError
+            raise MalformedError
         return start + 4, length
 
     def values(self, number: int, code: str, most: int = _MOST_ENDS) -> tuple[int, ...]:
         """Return a vector of at most `most` numbers; code: a `struct` letter."""
         start, length = self.span(number, struct.calcsize(f"<{code}"))
         if length > most:
-            raise _MalformedError
+            raise MalformedError
         return struct.unpack_from(f"<{length}{code}", self.data, start)
 
     def tables(self, number: int) -> "tuple[Table, ...]":
         """Return a vector of tables."""
         start, length = self.span(number, 4)
         if length > _MOST_TABLES:
-            raise _MalformedError
+            raise MalformedError
         places = range(start, start + 4 * length, 4)
         return tuple(Table(self.data, at + _scalar(self.data, at, "<I")) for at in places)
 
@@ -147,7 +147,7 @@ class Table:
 
 def _scalar(data: bytes, at: int, layout: str) -> int:
     if at < 0 or at + struct.calcsize(layout) > len(data):
-        raise _MalformedError
+        raise MalformedError
     (value,) = struct.unpack_from(layout, data, at)
     return int(value)
 
@@ -156,7 +156,7 @@ def read(data: bytes, name: str = "the file") -> Model:
     """Read a TensorFlow Lite file. Raises ModelError for anything else, with its `name`."""
     try:
         return _model(_root(data))
-    except (_MalformedError, IndexError, RecursionError) as error:
+    except (MalformedError, IndexError, RecursionError) as error:
         raise ModelError(
             f"{name} is no TensorFlow Lite model, or a damaged one: give a .tflite file."
         ) from error
@@ -164,7 +164,7 @@ def read(data: bytes, name: str = "the file") -> Model:
 
 def _root(data: bytes) -> Table:
     if data[4:8] != IDENTIFIER:
-        raise _MalformedError
+        raise MalformedError
     return Table(data, _scalar(data, 0, "<I"))
 
 
@@ -185,7 +185,7 @@ def _model(root: Table) -> Model:
     ends = [*model.inputs, *model.outputs]
     used = [i for operator in model.operators for i in (*operator.inputs, *operator.outputs)]
     if not ends or any(not -1 <= i < len(tensors) for i in used + ends) or min(ends) < 0:
-        raise _MalformedError
+        raise MalformedError
     return model
 
 

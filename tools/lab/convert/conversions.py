@@ -68,7 +68,8 @@ def convert(
     else:
         pictures = conversion.pictures(faces)
         if conversion.equalised:
-            built, factors = _equalised(reference, sources, pictures, progress)
+            graph = conversion.read(data, folder)
+            built, factors = _equalised(graph, sources, pictures, progress)
         seen_by = built
         if conversion.to_calibrate:
             seen_by = build(conversion.to_calibrate(data, folder), sources)
@@ -78,6 +79,14 @@ def convert(
     recipe = make_recipe(model, built.graph, factors, conversion.published)
     check_recipe(recipe, data, model)
     return Converted(model, recipe, reference)
+
+
+def reference_of(conversion: Conversion, folder: Path) -> Built:
+    """Return the float graph as it was published. Raises ModelError."""
+    published = conversion.published
+    data = read_published(published, folder)
+    sources = read_tensors(published.format, data, published.file)
+    return build(conversion.read(data, folder), sources)
 
 
 def read_published(published: Published, folder: Path) -> bytes:
@@ -92,10 +101,10 @@ def read_published(published: Published, folder: Path) -> bytes:
 
 
 def _equalised(
-    reference: Built, sources: Tensors, pictures: list[Picture], progress: Callable[[], None]
+    graph: Graph, sources: Tensors, pictures: list[Picture], progress: Callable[[], None]
 ) -> tuple[Built, dict[str, Doubles]]:
     """Return the graph with the input's scaling folded in, equalised, its PReLUs split."""
-    folded = build(fold_input(reference.graph, _OMZ_MEAN), sources)
+    folded = build(fold_input(graph, _OMZ_MEAN), sources)
     graph, factors = equalise(folded.graph, folded.observe(pictures, progress))
     return build(split_slopes(graph, folded.values), sources, factors), factors
 

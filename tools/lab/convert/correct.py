@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tools.field.recipe import KEPT
 from tools.field.values import Doubles, Tensors, factor
 from tools.lab.convert.build import Built, build
 from tools.lab.convert.calibrate import Statistics
@@ -41,7 +42,7 @@ def correct(
 
 
 def _added(node: Node, errors: Doubles, means: Doubles) -> Doubles:
-    """Return what the weights' errors add to each output channel, rounded to float32."""
+    """Return what the weights' errors add to each output channel, as a recipe keeps it."""
     axes = (1, 2, 3) if node.op == "conv" else (0, 1, 2)
-    added: Doubles = (errors * means).sum(axis=axes).astype(np.float32).astype(np.float64)
+    added: Doubles = (errors * means).sum(axis=axes).astype(KEPT).astype(np.float64)
     return added

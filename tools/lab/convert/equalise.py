@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tools.field.recipe import KEPT
 from tools.field.values import Doubles, factor, number
 from tools.lab.convert.calibrate import Statistics
 from tools.lab.convert.graph import Graph, Node
@@ -50,13 +51,13 @@ def equalise(graph: Graph, seen: Mapping[str, Statistics]) -> tuple[Graph, dict[
 
 
 def _factor(pair: _Pair, seen: Mapping[str, Statistics]) -> Doubles:
-    """Return each channel's s, rounded to float32."""
+    """Return each channel's s, as a recipe keeps it: any near one serves as well."""
     tensors = [seen[node.name] for node in (pair.first, *pair.between)]
     largest = np.max([np.maximum(np.abs(one.lows), np.abs(one.highs)) for one in tensors], axis=0)
     middle = float(np.median(largest)) or 1.0
     strength = _DEPTHWISE if pair.second.op == "depthwise" else _DENSE
     wanted: Doubles = (np.maximum(largest, _LEAST * middle) / middle) ** strength
-    return wanted.astype(np.float32).astype(np.float64)
+    return wanted.astype(KEPT).astype(np.float64)
 
 
 def _pairs(graph: Graph) -> list[_Pair]:

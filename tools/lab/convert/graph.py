@@ -84,7 +84,7 @@ class Graph:
         found: dict[str, list[Node]] = {node.name: [] for node in self.nodes}
         for node in self.nodes:
             for name in node.inputs:
-                found[name].append(node)
+                found.setdefault(name, []).append(node)
         return found
 
 

@@ -119,9 +119,9 @@ def fold_input(graph: Graph, mean: int) -> Graph:
     little different: exact everywhere but at the edge.
     """
     picture, affine, *_ = graph.nodes
-    (first,) = graph.users()[affine.name]
+    first, *others = graph.users()[affine.name]
     scale, offset = affine.weights, affine.bias
-    if affine.op != "affine" or scale is None or offset is None or first.weights is None:
+    if others or scale is None or offset is None or first.weights is None:
         raise ModelError(f'"{affine.name}" is nothing that the first convolution can do.')
     at_zero = offset + scale * number(mean)
     constant = (first.weights * at_zero).total(3).total(2).total(1)

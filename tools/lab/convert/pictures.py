@@ -86,12 +86,14 @@ def _bytes(values: npt.NDArray[np.floating]) -> Picture:
     return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
-def scenes(crops: list[Picture], count: int, height: int, width: int) -> Iterator[Picture]:
+def scenes(
+    crops: list[Picture], count: int, height: int, width: int, seed: int = _SEED
+) -> Iterator[Picture]:
     """Yield scenes with several faces each, some of them as small as can be found.
 
     Behind them is what detectors must not mind: smooth light, texture, edges, parts of crops.
     """
-    rng = np.random.default_rng(_SEED)
+    rng = np.random.default_rng(seed)
     for _ in range(count):
         scene = _backdrop(rng, height, width)
         for _ in range(int(rng.integers(*_FACES_PER_SCENE))):
@@ -125,3 +127,15 @@ def _paste(scene: npt.NDArray[np.float64], crop: Picture, rng: np.random.Generat
     weight = np.clip((1.05 - far) / 0.15, 0, 1)[..., None]
     place = scene[y : y + side, x : x + side]
     place[:] = place * (1 - weight) + face * weight
+
+
+def surroundings(crops: list[Picture], side: int) -> list[Picture]:
+    """Return faces in the middle of about 2.7 times their width: what attack detection is given."""
+    rng = np.random.default_rng(_SEED)
+    found = []
+    for crop in crops:
+        scene = _backdrop(rng, 2 * _CROP, 2 * _CROP)
+        start = _CROP // 2
+        scene[start : start + _CROP, start : start + _CROP] = crop
+        found.append(np.asarray(cv2.resize(_bytes(scene), (side, side)), np.uint8))
+    return found

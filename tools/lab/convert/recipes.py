@@ -1,7 +1,7 @@
 """Making a recipe of a conversion, and proving that it repeats it."""
 
 from device.errors import ModelError
-from tools.field.recipe import Gap, Published, Recipe, apply, pack
+from tools.field.recipe import KEPT, Gap, Published, Recipe, apply, pack
 from tools.field.values import Doubles, Value
 from tools.lab.convert.graph import Graph
 from tools.lab.tflite import Tensor, read
@@ -19,7 +19,7 @@ def make_recipe(
         if tensor.name in values and tensor.data:
             start, end = tensor.data
             template[start:end] = bytes(end - start)
-    recorded = {name: pack(one.astype("<f4").tobytes()) for name, one in sorted(factors.items())}
+    recorded = {name: pack(one.astype(KEPT).tobytes()) for name, one in sorted(factors.items())}
     return Recipe(published, recorded, gaps, pack(bytes(template)))
 
 
