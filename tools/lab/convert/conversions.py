@@ -15,7 +15,7 @@ from tools.lab.convert.correct import correct
 from tools.lab.convert.equalise import equalise
 from tools.lab.convert.graph import Graph
 from tools.lab.convert.passes import fold_input
-from tools.lab.convert.pictures import Faces, Picture, aligned, scenes, worse
+from tools.lab.convert.pictures import Faces, Picture, aligned, scenes, surroundings, worse
 from tools.lab.convert.recipes import check_recipe, make_recipe
 from tools.lab.convert.slopes import split_slopes
 
@@ -104,7 +104,9 @@ def _equalised(
     graph: Graph, sources: Tensors, pictures: list[Picture], progress: Callable[[], None]
 ) -> tuple[Built, dict[str, Doubles]]:
     """Return the graph with the input's scaling folded in, equalised, its PReLUs split."""
-    folded = build(fold_input(graph, _OMZ_MEAN), sources)
+    if graph.nodes[1].op == "affine":
+        graph = fold_input(graph, _OMZ_MEAN)
+    folded = build(graph, sources)
     graph, factors = equalise(folded.graph, folded.observe(pictures, progress))
     return build(split_slopes(graph, folded.values), sources, factors), factors
 
@@ -151,6 +153,17 @@ _OMZ = Published(
     "241229ca3d206321868d46ce74a3c0b06c49cea58db7dc70b2e842ff287545d1",
     "openvino-bin",
 )
+_MINIFASNET = Published(
+    "2.7_80x80_MiniFASNetV2.pth",
+    "a5eb02e1843f19b5386b953cc4c9f011c3f985d0ee2bb9819eea9a142099bec0",
+    "torch-checkpoint",
+)
+
+
+def _around(faces: Faces) -> list[Picture]:
+    crops = faces.some(_FACES // 2)
+    return surroundings(crops, minifasnet.SIDE) + surroundings(worse(crops[::2]), minifasnet.SIDE)
+
 
 CONVERSIONS = (
     _yunet(256, 320),
@@ -167,14 +180,13 @@ CONVERSIONS = (
     Conversion("omz-0095-float", _OMZ, read=_omz),
     _lightqnet("025", "731eade9066ca76c78c9a989dd5d5c73d9dd2dfc3084bdb5fdfb6ad87cac6c10"),
     _lightqnet("050", "cf7d045e9c6b7eb99a599d1af9447cab6c23d4d97a2be4738d8279def859c4ac"),
+    Conversion("minifasnet-v2", _MINIFASNET, read=lambda *_: minifasnet.graph()),
     Conversion(
-        "minifasnet-v2",
-        Published(
-            "2.7_80x80_MiniFASNetV2.pth",
-            "a5eb02e1843f19b5386b953cc4c9f011c3f985d0ee2bb9819eea9a142099bec0",
-            "torch-checkpoint",
-        ),
+        "minifasnet-v2-int8",
+        _MINIFASNET,
         read=lambda *_: minifasnet.graph(),
+        pictures=_around,
+        equalised=True,
     ),
 )
 """All of them, in the order of the catalogue."""

@@ -10,14 +10,14 @@ from tools.lab.convert.graph import Builder, Graph, Node
 from tools.lab.convert.passes import normalised
 
 _EPSILON = 1e-5
-_SIDE = 80
+SIDE = 80
 _REPEATED = {"conv_3": 4, "conv_4": 6, "conv_5": 2}
 _STAGES = ("conv_23", "conv_3", "conv_34", "conv_4", "conv_45", "conv_5")
 
 
 def graph() -> Graph:
     """Return the network for 80x80 BGR pixels of 0-255; sources have the checkpoint's names."""
-    builder = Builder([Node("picture", "input", shape=(1, _SIDE, _SIDE, 3))])
+    builder = Builder([Node("picture", "input", shape=(1, SIDE, SIDE, 3))])
     last = _block(builder, "picture", "conv1", stride=2, slope=True)
     last = _block(builder, last, "conv2_dw", depthwise=True, slope=True)
     for stage in _STAGES:
