@@ -15,7 +15,7 @@ def drawn_crop(tone):
     cv2.ellipse(pixels, (80, 86), (46, 60), 0, 0, 360, tone, -1)
     for x, y in TEMPLATE:
         cv2.circle(pixels, (round(float(x)), round(float(y))), 4, (10, 10, 240), -1)
-    return Crop(pixels, np.array([40, 32, 80, 108], np.float32))
+    return Crop(pixels, np.array([40, 32, 80, 108], np.float32), TEMPLATE)
 
 
 CROPS = [drawn_crop(tone) for tone in ((120, 160, 210), (60, 90, 130))]
@@ -115,3 +115,12 @@ def test_backgrounds_decoys_and_cameras_keep_the_size():
         pixels = scenes_camera.photograph(rng, canvas.pixels)
         assert pixels.shape == (HEIGHT, WIDTH, 3)
         assert boxes.shape[1] == 4
+
+
+def test_a_crop_in_a_mirror_twice_is_the_crop():
+    crop = CROPS[0]
+    again = crop.mirrored().mirrored()
+    assert np.array_equal(again.pixels, crop.pixels)
+    assert again.points == pytest.approx(crop.points)
+    assert crop.frontal
+    assert crop.mirrored().points[0, 0] < crop.mirrored().points[1, 0]

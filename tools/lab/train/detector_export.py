@@ -36,6 +36,7 @@ _PLACES: Final = ("box", "points")
 SIZES: Final = ((480, 640), (256, 320))
 _SCENES = 300
 _FACE = 0.3
+_THRESHOLD = 0.7
 _MARGIN = 0.05
 
 
@@ -167,6 +168,22 @@ def _reaches(built: Built, pictures: Iterable[Pixels]) -> dict[str, npt.NDArray[
     return reaches
 
 
+def moved(state: Arrays, score: float) -> Arrays:
+    """Return the state with scores moved so that `score` becomes the device's default threshold.
+
+    state: the arrays of a `Student`. The logits of class and objectness move by the same constant.
+    """
+    shift = np.float32(_logit(_THRESHOLD) - _logit(score))
+    biases = {f"heads.{index}.1.bias" for index in range(len(STRIDES))}
+    scores = np.zeros(16, np.float32)
+    scores[:2] = shift
+    return {name: value + scores if name in biases else value for name, value in state.items()}
+
+
+def _logit(share: float) -> float:
+    return float(np.log(share / (1 - share)))
+
+
 def scenes_of(plan: FeedPlan, height: int, width: int, count: int) -> Pixels:
     """Return composed scenes (count, height, width, 3), enlarged where that is wanted."""
     maker = SceneMaker(plan)
@@ -186,6 +203,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--crops", type=Path, required=True, metavar="crops.npz")
     parser.add_argument("--teacher", type=Path, required=True, metavar="FILE")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--score", type=float, default=0.5, help="what shall read 0.7, the default threshold"
+    )
     return guarded("detector_export", lambda: _export(parser.parse_args(arguments)))
 
 
@@ -193,7 +213,7 @@ def _export(options: argparse.Namespace) -> int:
     import torch  # noqa: PLC0415 - the rest does without it
 
     loaded = torch.load(options.state, weights_only=True)["average"]
-    state = {name: value.numpy() for name, value in loaded.items()}
+    state = moved({name: value.numpy() for name, value in loaded.items()}, options.score)
     plan = FeedPlan(options.crops, options.teacher, seed=0, batch=1)
     for height, width in SIZES:
         whole, real = convert(state, scenes_of(plan, height, width, _SCENES))

@@ -14,7 +14,7 @@ import numpy as np
 from device.capture.frame import Picture, Pixels
 from device.errors import PictureError
 from device.opencv import cv2
-from device.vision.detector import Detector
+from device.vision.detector import LANDMARKS, Detector
 from device.vision.inference import Floats, open_network
 from tools.lab.train import sources
 from tools.lab.train.detector_targets import Labels, encode, label, mirrored
@@ -46,7 +46,7 @@ class Batch:
 
 
 def find_crops(data: Path | None, pools: list[Path], teacher: Path, cache: Path) -> int:
-    """Let the teacher draw the box of each crop; write crops and boxes to `cache`.
+    """Let the teacher find the face in each crop; write crops and faces to `cache`.
 
     Crops in which the teacher sees no face are left out. Returns how many there are. Raises
     PictureError when there are no crops, ModelError when the teacher cannot be opened.
@@ -54,7 +54,7 @@ def find_crops(data: Path | None, pools: list[Path], teacher: Path, cache: Path)
     stock = sources.load(data, pools)
     detector = Detector(open_network(teacher, 1), 0.6)
     width, height = detector.input_size
-    kept, boxes = [], []
+    kept, found = [], []
     for crop in stock.pixels:
         # At half the input's height a face is of the size that the teacher knows best.
         scene = np.full((height, width, 3), 128, np.uint8)
@@ -63,10 +63,10 @@ def find_crops(data: Path | None, pools: list[Path], teacher: Path, cache: Path)
         rows = rows[np.hypot(*(rows[:, :2] + rows[:, 2:4] / 2 - 84).T) < 24] if len(rows) else rows  # noqa: PLR2004
         if len(rows):
             kept.append(crop)
-            boxes.append(rows[0, :4])
+            found.append(rows[0, :14])
     if not kept:
         raise PictureError("The teacher finds no face in any of the crops.")
-    np.savez(cache, faces=np.stack(kept), boxes=np.stack(boxes))
+    np.savez(cache, faces=np.stack(kept), found=np.stack(found))
     return len(kept)
 
 
@@ -75,9 +75,12 @@ class SceneMaker:
 
     def __init__(self, plan: FeedPlan, *, validation: bool = False) -> None:
         with np.load(plan.crops) as archive:
-            faces, boxes = archive["faces"], archive["boxes"]
+            faces, found = archive["faces"], archive["found"]
         chosen = (np.arange(len(faces)) % _HELD_BACK == 0) == validation
-        crops = [Crop(f, b) for f, b in zip(faces[chosen], boxes[chosen], strict=True)]
+        crops = [
+            Crop(face, row[:4], row[LANDMARKS].reshape(5, 2))
+            for face, row in zip(faces[chosen], found[chosen], strict=True)
+        ]
         self._teacher = Detector(open_network(plan.teacher, 1), _TEACHER_LOWEST)
         self._width, self._height = self._teacher.input_size
         self._composer = Composer(crops, self._height, self._width)

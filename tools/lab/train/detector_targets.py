@@ -143,9 +143,10 @@ def _level(
             _ignore(wanted, face.box, stride, seen)
             continue
         centre = floats((face.box[:2] + face.box[2:] / 2) / stride)
-        nearest = np.clip(np.rint(centre - seen), 0, [columns - 1, rows - 1])
-        sigma = max(0.4, 0.11 * size / stride)
-        distance = (x - nearest[0]) ** 2 + (y - nearest[1]) ** 2
+        # Cells that are nearly as near as the nearest one are nearly as right.
+        distance = (x - centre[0] + seen) ** 2 + (y - centre[1] + seen) ** 2
+        distance -= distance.min()
+        sigma = max(0.5, 0.11 * size / stride)
         score = np.float32(face.score) * np.exp(-distance / (2 * sigma**2)).astype(np.float32)
         score[score < 0.02] = 0  # noqa: PLR2004 - the tail of the bell
         ahead = score > wanted[..., SCORED]

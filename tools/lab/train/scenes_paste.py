@@ -21,6 +21,7 @@ _MIDDLE: Final = (SIDE - 1) / 2
 _WORK_SIDES: Final = (24, 36, 54, 80, 120, SIDE)
 _NEUTRAL_DEPTH: Final = 24.0
 _STEEPEST: Final = 0.75
+_ON_TEMPLATE: Final = 6.0
 
 
 def chance(rng: np.random.Generator, share: float) -> bool:
@@ -47,12 +48,25 @@ def whole(values: npt.NDArray[Any]) -> Pixels:
 class Crop:
     """A face that scenes are made of.
 
-    pixels: (160, 160, 3) uint8 BGR, the ArcFace template in the middle; box: x, y, width, height as
-    the teacher sees it in the crop.
+    pixels: (160, 160, 3) uint8 BGR, the ArcFace template about the middle; box: x, y, width, height
+    and points: (5, 2), both in pixels of the crop, as the teacher sees them.
     """
 
     pixels: Pixels
     box: Floats
+    points: Floats
+
+    @property
+    def frontal(self) -> bool:
+        """True when the five points are where the template has them."""
+        return bool(np.abs(self.points - TEMPLATE).max() < _ON_TEMPLATE)
+
+    def mirrored(self) -> "Crop":
+        """Return the crop in a mirror; the right eye is then the left one."""
+        width = self.pixels.shape[1] - 1
+        box = floats([width - self.box[0] - self.box[2], *self.box[1:]])
+        points = (self.points * floats([-1, 1]) + floats([width, 0]))[[1, 0, 2, 4, 3]]
+        return Crop(self.pixels[:, ::-1], box, points)
 
 
 @lru_cache(maxsize=16)
@@ -140,16 +154,16 @@ class FaceLook:
         """Draw the pose of a face whose box is about `width` wide around `centre`, in pixels."""
         pose = Pose.drawn(rng, width / float(crop.box[2]))
         if chance(rng, 0.5):
-            crop = Crop(crop.pixels[:, ::-1], _mirrored(crop.box))
+            crop = crop.mirrored()
         matrix = _matrix(crop.box, centre, pose)
         cheeks = crop.pixels[96:112, 60:100].reshape(-1, 3).mean(axis=0)
         return cls(
             crop=crop,
-            other=other,
+            other=other if other is not None and other.frontal and crop.frontal else None,
             matrix=matrix,
             pose=pose,
             box=_box_of(matrix, crop.box, pose),
-            landmarks=_mapped(matrix, _turned(TEMPLATE, pose)),
+            landmarks=_mapped(matrix, _turned(crop.points, pose)),
             skin=(int(cheeks[0]), int(cheeks[1]), int(cheeks[2])),
         )
 
@@ -168,10 +182,6 @@ def _matrix(box: Floats, centre: tuple[float, float], pose: Pose) -> Floats:
     middle = np.array([box[0] + box[2] / 2, box[1] + box[3] / 2], np.float32)
     shift = np.asarray(centre, np.float32) - linear @ middle
     return np.column_stack([linear, shift]).astype(np.float32)
-
-
-def _mirrored(box: Floats) -> Floats:
-    return np.array([SIDE - box[0] - box[2], *box[1:]], np.float32)
 
 
 def _mapped(matrix: Floats, points: Floats) -> Floats:
