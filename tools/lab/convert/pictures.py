@@ -9,6 +9,7 @@ same pictures.
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,9 @@ _FACE_PX = (14, 0.45)
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """The crops of one folder; every other one is kept for measuring."""
+    """The crops of one folder, by the set they are from; every other one is kept for measuring."""
 
-    files: tuple[Path, ...]
+    sets: tuple[tuple[Path, ...], ...]
 
     @classmethod
     def read(cls, folder: Path) -> "Faces":
@@ -39,18 +40,32 @@ class Faces:
         manifest = folder / "manifest.csv"
         try:
             with manifest.open(encoding="utf-8", newline="") as rows:
-                return cls(tuple(folder / row["file"] for row in csv.DictReader(rows)))
+                sets: dict[str, list[Path]] = {}
+                for row in csv.DictReader(rows):
+                    sets.setdefault(row["source_set"], []).append(folder / row["file"])
+            return cls(tuple(tuple(files) for files in sets.values()))
         except (OSError, KeyError) as error:
             raise ConfigurationError(
-                f"{folder} holds no faces to calibrate on: it needs a manifest.csv with a column "
-                '"file" (--faces).'
+                f"{folder} holds no faces to calibrate on: it needs a manifest.csv with the "
+                'columns "file" and "source_set" (--faces).'
             ) from error
 
     def some(self, count: int, *, measure: bool = False) -> list[Picture]:
-        """Return `count` crops spread over the folder; measure: those never calibrated on."""
-        half = self.files[1::2] if measure else self.files[::2]
-        chosen = np.linspace(0, len(half) - 1, min(count, len(half))).round().astype(int)
-        return [_read(half[index]) for index in chosen]
+        """Return up to `count` crops, of every set as many as there are; measure: the kept ones.
+
+        They are in turn of one set and the next, and spread over each.
+        """
+        halves = [files[1::2] if measure else files[::2] for files in self.sets]
+        turns = [_spread(half, count) for half in halves]
+        mixed = [file for turn in zip_longest(*turns) for file in turn if file]
+        return [_read(file) for file in mixed[:count]]
+
+
+def _spread(files: tuple[Path, ...], count: int) -> list[Path]:
+    """Return up to `count` files in an order that has all parts of the list early."""
+    step = max(1, len(files) // count)
+    chosen = files[::step][:count]
+    return [chosen[index] for index in np.random.default_rng(_SEED).permutation(len(chosen))]
 
 
 def _read(file: Path) -> Picture:
