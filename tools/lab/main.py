@@ -22,7 +22,15 @@ _COMMANDS = {
     "train": "teach the built-in models (an environment of its own: make venv-train)",
     "broker": "an embedded MQTT broker for demonstrations, on this machine only",
 }
-TRAINING_SUBJECTS = ("embedder", "detector", "export", "watch", "curves")
+TRAINING_SUBJECTS = (
+    "embedder",
+    "detector",
+    "detector_export",
+    "detector_proof",
+    "export",
+    "watch",
+    "curves",
+)
 DEFAULT_DATA = Path("../shared/data/faces")
 
 
@@ -70,9 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         if name in _ARGUMENTS:
             _ARGUMENTS[name](command)
         if name == "train":
-            command.add_argument(
-                "subject", choices=("embedder", "detector", "export", "watch", "curves")
-            )
+            command.add_argument("subject", choices=TRAINING_SUBJECTS)
             command.add_argument("rest", nargs=argparse.REMAINDER, help="see train SUBJECT --help")
         if name == "broker":
             command.add_argument("--port", type=int, required=True)

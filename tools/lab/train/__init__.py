@@ -11,6 +11,8 @@ from device.errors import ConfigurationError
 SUBJECTS = {
     "embedder": "teach the built-in embedder",
     "detector": "teach the built-in detector",
+    "detector_export": "write a trained detector as .tflite",
+    "detector_proof": "measure detectors side by side, and their speed",
     "export": "write a trained embedder as .tflite",
     "watch": "cut out the pairs of a data set, to be measured on the way",
     "curves": "draw what trainings wrote into their journals",

@@ -1,6 +1,4 @@
-"""A trained student detector as int8 and float `.tflite` files.
-
-    python -m tools.lab.train.detector_export detector.pt --crops crops.npz --teacher FILE --out DIR
+"""`passerby-lab train detector_export`: a trained detector as 8-bit and float `.tflite`.
 
 Batch normalisation is folded into the convolutions, the sixteen channels of a head are parted into
 YuNet's four outputs, and ranges are taken from composed scenes. Boxes and landmarks get the range
@@ -9,7 +7,7 @@ they have where there is a face: what they say elsewhere is never read.
 
 import argparse
 import json
-import sys
+import pickle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,17 +15,19 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from device.capture.frame import Pixels
 from device.errors import ModelError
-from device.files import write_atomically
+from device.files import sha256_of, write_atomically
 from device.opencv import cv2
 from device.vision.detector import STRIDES
-from tools.console import guarded
+from tools.console import console
 from tools.lab.convert.build import Built
 from tools.lab.convert.calibrate import Runner
 from tools.lab.convert.student import folded, read
-from tools.lab.train.detector_feed import FeedPlan, SceneMaker
+from tools.lab.edgetpu_check import problems_of
+from tools.lab.train.detector_feed import TEACHER, FeedPlan, SceneMaker
 from tools.lab.train.scenes_paste import whole
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -86,6 +86,36 @@ class _Drawing:
         """Add a node with one input."""
         self.nodes.append({"op": op, "name": name, "input": given} | keys)
         return name
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    add = parser.add_argument
+    add("--checkpoint", type=Path, required=True, metavar="detector.pt")
+    add("--crops", type=Path, required=True, metavar="crops.npz", help="of the training")
+    add("--teacher", type=Path, default=TEACHER, metavar="FILE", help="YuNet as .tflite, 320x256")
+    add("--score", type=float, default=0.5, help="what shall read 0.7, the device's threshold")
+    add("--out", type=Path, required=True, metavar="DIR")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the files of both sizes; 0."""
+    try:
+        loaded = torch.load(options.checkpoint, weights_only=True)["average"]
+    except (OSError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
+        raise ModelError(f"{options.checkpoint} is no trained detector ({error}).") from error
+    state = moved({name: value.numpy() for name, value in loaded.items()}, options.score)
+    plan = FeedPlan(options.crops, options.teacher, seed=0, batch=1)
+    for height, width in SIZES:
+        whole, real = convert(state, scenes_of(plan, height, width, _SCENES))
+        name = f"passerby-detector-{width}x{height}"
+        write_atomically(options.out / f"{name}.tflite", whole, 0o644)
+        write_atomically(options.out / f"{name}-float.tflite", real, 0o644)
+        hashed = sha256_of(options.out / f"{name}.tflite")
+        console.print(f"{name}: {len(whole):,} bytes, SHA-256 {hashed}")
+        for problem in problems_of(whole):
+            console.print(f"Edge TPU: {problem}", markup=False)
+    return 0
 
 
 def graph_of(state: Arrays, height: int, width: int) -> tuple[str, dict[str, npt.NDArray[Any]]]:
@@ -194,35 +224,3 @@ def scenes_of(plan: FeedPlan, height: int, width: int, count: int) -> Pixels:
             pixels = whole(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))
         scenes.append(pixels)
     return np.stack(scenes)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Convert; 0 when the files of both sizes are written."""
-    parser = argparse.ArgumentParser(description="A trained detector as .tflite files.")
-    parser.add_argument("state", type=Path, metavar="detector.pt")
-    parser.add_argument("--crops", type=Path, required=True, metavar="crops.npz")
-    parser.add_argument("--teacher", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument(
-        "--score", type=float, default=0.5, help="what shall read 0.7, the default threshold"
-    )
-    return guarded("detector_export", lambda: _export(parser.parse_args(arguments)))
-
-
-def _export(options: argparse.Namespace) -> int:
-    import torch  # noqa: PLC0415 - the rest does without it
-
-    loaded = torch.load(options.state, weights_only=True)["average"]
-    state = moved({name: value.numpy() for name, value in loaded.items()}, options.score)
-    plan = FeedPlan(options.crops, options.teacher, seed=0, batch=1)
-    for height, width in SIZES:
-        whole, real = convert(state, scenes_of(plan, height, width, _SCENES))
-        name = f"passerby-detector-{width}x{height}"
-        write_atomically(options.out / f"{name}.tflite", whole, 0o644)
-        write_atomically(options.out / f"{name}-float.tflite", real, 0o644)
-        print(f"{name}: {len(whole):,} bytes int8, {len(real):,} bytes float")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -21,6 +21,7 @@ from tools.lab.train.detector_targets import Labels, encode, label, mirrored
 from tools.lab.train.scenes import Composer, Scene
 from tools.lab.train.scenes_paste import Crop
 
+TEACHER = Path("models/operational/yunet_s_320x256_int8.tflite")
 _TEACHER_LOWEST = 0.2
 _HELD_BACK = 16
 """Every sixteenth crop is never trained on: the log's recall is measured with these."""
@@ -66,7 +67,10 @@ def find_crops(data: Path | None, pools: list[Path], teacher: Path, cache: Path)
             found.append(rows[0, :14])
     if not kept:
         raise PictureError("The teacher finds no face in any of the crops.")
-    np.savez(cache, faces=np.stack(kept), found=np.stack(found))
+    # Written aside and renamed: a cut-off run leaves no half of it.
+    aside = cache.with_suffix(".part.npz")
+    np.savez(aside, faces=np.stack(kept), found=np.stack(found))
+    aside.replace(cache)
     return len(kept)
 
 
