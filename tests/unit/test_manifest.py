@@ -3,7 +3,7 @@
 import pytest
 
 from device.errors import PictureError
-from tools.lab.manifest import MANIFEST, Item, read_manifest
+from tools.lab.manifest import MANIFEST, Item, read_manifest, read_manifest_file
 
 HEAD = "file,identity,source_set,role,subset,licence_class"
 
@@ -79,3 +79,23 @@ def test_a_manifest_that_is_not_utf8_is_a_sentence(tmp_path):
 def test_a_folder_in_the_place_of_the_manifest_is_a_sentence(tmp_path):
     (tmp_path / MANIFEST).mkdir()
     assert "cannot be read" in refusal(tmp_path)
+
+
+def test_what_people_said_of_themselves_is_read_where_it_is_there(tmp_path):
+    write(tmp_path, HEAD + ",age,gender,notes", "1.jpg,p,set,probe,main,A,41, female ,simulated")
+    (item,) = read_manifest(tmp_path)
+    assert (item.age, item.gender, item.ethnicity, item.notes) == ("41", "female", "", "simulated")
+
+
+def test_a_manifest_of_any_name_needs_only_the_columns_that_are_asked_for(tmp_path):
+    file = tmp_path / "people.csv"
+    file.write_text("\ufefffile,role\nfaces/1.jpg,probe\n", "utf-8")
+    (item,) = read_manifest_file(file, ("file", "role"))
+    assert (item.path, item.role, item.identities) == (tmp_path / "faces/1.jpg", "probe", ())
+    with pytest.raises(PictureError, match="lacks the columns identity"):
+        read_manifest_file(file, ("file", "identity"))
+
+
+def test_a_line_without_a_file_is_refused(tmp_path):
+    write(tmp_path, HEAD, ",p-1,set,probe,main,open")
+    assert "line 2 names no file" in refusal(tmp_path)

@@ -118,6 +118,6 @@ def _say(evaluation: Evaluation) -> None:
             )
     for missing in evaluation.missing_sizes:
         console.print(f"list of {missing.list_size:,}: not evaluated: {missing.why}", markup=False)
-    unsupported = [t for t in evaluation.statement.thresholds if not t.supported]
-    for threshold in unsupported:
-        console.print(threshold.words, markup=False)
+    for threshold in evaluation.statement.thresholds:
+        if threshold.whole_gallery:
+            console.print(threshold.words, markup=False)
