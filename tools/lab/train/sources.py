@@ -55,7 +55,7 @@ def _photographs(folder: Path) -> list[Pixels]:
             names = [row["file"] for row in csv.DictReader(file)]
     except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
         raise PictureError(f"{folder / 'manifest.csv'} cannot be read ({error}).") from error
-    return [_checked(cv2.imread(str(folder / name)), folder / name) for name in names]
+    return [_face(folder / name) for name in names]
 
 
 def _pool(path: Path) -> Pixels:
@@ -69,7 +69,8 @@ def _pool(path: Path) -> Pixels:
     return faces
 
 
-def _checked(face: Pixels | None, path: Path) -> Pixels:
+def _face(path: Path) -> Pixels:
+    face = cv2.imread(str(path))
     if face is None or face.shape != (SIDE, SIDE, 3):
         raise PictureError(f"{path} is no picture of {SIDE} x {SIDE} pixels.")
-    return face
+    return np.asarray(face, np.uint8)

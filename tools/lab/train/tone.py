@@ -69,7 +69,7 @@ def photographed(rng: np.random.Generator, crop: Pixels) -> Pixels:
     if rng.random() < 0.5:  # noqa: PLR2004
         crop = _smaller(crop, round(CROP_SIDE * float(rng.uniform(0.22, 0.9))))
     if rng.random() < 0.3:  # noqa: PLR2004
-        crop = cv2.GaussianBlur(crop, (0, 0), float(rng.uniform(0.4, 1.8)))
+        crop = np.asarray(cv2.GaussianBlur(crop, (0, 0), float(rng.uniform(0.4, 1.8))), np.uint8)
     if rng.random() < 0.15:  # noqa: PLR2004
         crop = _moved(rng, crop)
     if rng.random() < 0.4:  # noqa: PLR2004
@@ -77,13 +77,15 @@ def photographed(rng: np.random.Generator, crop: Pixels) -> Pixels:
         crop = np.clip(crop + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.5:  # noqa: PLR2004
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 95))]
-        crop = cv2.imdecode(cv2.imencode(".jpg", crop, quality)[1], cv2.IMREAD_COLOR)
+        packed = cv2.imencode(".jpg", crop, quality)[1]
+        crop = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
     return crop
 
 
 def _smaller(crop: Pixels, side: int) -> Pixels:
     small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_LINEAR)
+    large = cv2.resize(small, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large, np.uint8)
 
 
 def _moved(rng: np.random.Generator, crop: Pixels) -> Pixels:
@@ -94,4 +96,4 @@ def _moved(rng: np.random.Generator, crop: Pixels) -> Pixels:
     middle = (length - 1) / 2
     start, end = np.rint(middle - reach).astype(int), np.rint(middle + reach).astype(int)
     cv2.line(kernel, tuple(map(int, start)), tuple(map(int, end)), 1.0)
-    return cv2.filter2D(crop, -1, kernel / kernel.sum())
+    return np.asarray(cv2.filter2D(crop, -1, kernel / kernel.sum()), np.uint8)

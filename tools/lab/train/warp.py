@@ -24,16 +24,15 @@ CROP_SIDE: Final = 128
 def smooth_field(rng: np.random.Generator, side: int, knots: int, channels: int) -> Field:
     """Return smooth noise (side, side, channels) of unit strength, from knots x knots values."""
     coarse = rng.standard_normal((knots, knots, channels)).astype(np.float32)
-    return cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC).reshape(
-        side, side, channels
-    )
+    fine = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(fine, np.float32).reshape(side, side, channels)
 
 
 def _grid() -> tuple[Field, Field]:
     """Return x and y of the crop's pixels, in pixels of the source from its middle."""
     axis = ((np.arange(CROP_SIDE, dtype=np.float32) + 0.5) / CROP_SIDE - 0.5) * CROP
     x, y = np.meshgrid(axis, axis)
-    return x, y
+    return np.asarray(x, np.float32), np.asarray(y, np.float32)
 
 
 _X, _Y = _grid()
@@ -87,4 +86,5 @@ def view(rng: np.random.Generator, face: Pixels, shape: Shape, turn: float) -> P
     middle = (SIDE - 1) / 2
     at_x = cos * x - sin * y + np.float32(middle + shift[0])
     at_y = sin * x + cos * y + np.float32(middle + shift[1])
-    return cv2.remap(face, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    crop = cv2.remap(face, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(crop, np.uint8)

@@ -42,7 +42,9 @@ class Watch:
         """Read what `passerby-lab train pairs` wrote; nothing to watch without a file."""
         if path is None:
             nothing = np.empty((0, 1, 1, 3), np.uint8)
-            return cls(nothing, np.empty((0, 2), int), np.empty(0, bool), np.empty((0, 0), np.float32))
+            return cls(
+                nothing, np.empty((0, 2), int), np.empty(0, bool), np.empty((0, 0), np.float32)
+            )
         with np.load(path, allow_pickle=False) as archive:
             crops, pairs, same = crops_of(archive["sources"]), archive["pairs"], archive["same"]
         asked = Teacher(teacher)
@@ -97,9 +99,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _source(eye: Eye, path: Path) -> Pixels:
     """Return the face nearest to the middle of a picture, as a source (160, 160, 3)."""
-    picture: Pixels | None = cv2.imread(str(path))  # type: ignore[assignment] - OpenCV's stubs
-    if picture is None:
+    read = cv2.imread(str(path))
+    if read is None:
         raise PictureError(f"{path} is no picture.")
+    picture = np.asarray(read, np.uint8)
     faces = find_faces(eye, picture)
     if not faces:
         raise PictureError(f"{path} shows no face that the detector finds.")
@@ -109,4 +112,4 @@ def _source(eye: Eye, path: Path) -> Pixels:
     )
     margin = (SIDE - 112) / 2
     matrix = similarity(nearest.landmarks, ARCFACE_112 + margin)
-    return cv2.warpAffine(picture, matrix, (SIDE, SIDE))  # type: ignore[return-value]
+    return np.asarray(cv2.warpAffine(picture, matrix, (SIDE, SIDE)), np.uint8)
