@@ -9,7 +9,7 @@ DATA ?=
 RUNTIME ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help device venv demo test lint bench models docs proof-acceptance venv-train train-embedder train-detector test-runtimes check-aarch64 lock clean
+.PHONY: help device venv demo test lint bench models docs proof-acceptance convert venv-train train-embedder train-detector test-runtimes check-aarch64 lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -74,6 +74,9 @@ test-runtimes: ## the same suite with tflite-runtime (Python 3.11) and LiteRT (P
 check-aarch64: venv  ## every package of a device has a wheel for 64-bit Arm (1 minute)
 	@tools/setup/aarch64.sh $(VENV)
 
+convert: venv  ## published models to .tflite and recipes, into convert-output/ (10 minutes)
+	@$(VENV)/bin/passerby-lab convert --from $${MODELS:-../shared/models}
+
 docs: venv  ## write the generated pages: configuration, schemas, distances
 	$(PY) -m tools.setup.pages
 
@@ -81,4 +84,4 @@ lock: venv  ## renew the pinned requirements
 	PATH=$(VENV)/bin:$$PATH tools/setup/lock.sh
 
 clean:  ## remove the environment and what was generated
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output bench-output .venv-train
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output bench-output convert-output .venv-train
