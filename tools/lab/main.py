@@ -15,6 +15,7 @@ _COMMANDS = {
     "acceptance": "enrol a data set and count what is found, missed and wrongly raised",
     "evaluate": "how often the device is wrong, and for whom: figures, a page, thresholds to sign",
     "attack": "how often prints and screens pass for people, and people for those",
+    "people": "draw people who do not exist, and say what a detector and an embedder see in them",
     "bench": "speed and memory of this machine",
     "distances": "how many pixels a face has at which distance",
     "convert": "turn published models into .tflite files and recipes",
@@ -137,7 +138,16 @@ def _check_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("files", type=Path, nargs="+", metavar="FILE")
 
 
+def _people_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, default=Path("people-output"), metavar="DIR")
+    command.add_argument("--seed", type=int, default=0, help="of the first person")
+    command.add_argument("--identities", type=int, default=100, metavar="N")
+    command.add_argument("--detector", metavar="NAME", help="of models.toml")
+    command.add_argument("--embedder", metavar="NAME", help="of models.toml")
+
+
 _ARGUMENTS = {
+    "people": _people_arguments,
     "evaluate": _evaluation_arguments,
     "convert": _convert_arguments,
     "edgetpu-check": _check_arguments,
