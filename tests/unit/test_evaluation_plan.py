@@ -89,15 +89,16 @@ def test_no_manifest_is_a_sentence(tmp_path):
 
 
 def test_made_up_pictures_count_only_where_there_are_no_others(tmp_path):
-    head = "file,identity,role,licence_class,notes"
+    head = "file,identity,role,licence_class,notes,subset"
     lines = (
-        "a1.jpg,a,gallery,A,",
-        "a2.jpg,a,probe,A,",
-        "a3.jpg,a,probe,A,Simulated rain",
-        "b1.jpg,b,probe,S,",
-        "c1.jpg,c,probe,S,",
+        "a1.jpg,a,gallery,A,,",
+        "a2.jpg,a,probe,A,,",
+        "a3.jpg,a,probe,A,Simulated rain,",
+        "a4.jpg,a,probe,A,,sim_mask",
+        "b1.jpg,b,probe,S,,",
+        "c1.jpg,c,probe,S,,",
     )
     made = plan(tmp_path, *lines, head=head)
-    assert counted(made.mated) == [True, False]
+    assert counted(made.mated) == [True, False, False]
     assert counted(made.non_mated) == [True, True]
-    assert counted([*made.mated, *made.non_mated]) == [True, False, False, False]
+    assert counted([*made.mated, *made.non_mated]) == [True, False, False, False, False]

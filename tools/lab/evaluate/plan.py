@@ -15,6 +15,7 @@ from tools.lab.manifest import Item
 REQUIRED_COLUMNS = ("file", "identity", "role")
 _ROLES = ("gallery", "probe", "negative", "group", "spoof")
 _SIMULATED = "simulated"
+_SIMULATED_SUBSET = "sim_"
 _SYNTHETIC = "S"
 
 
@@ -104,7 +105,8 @@ def _refuse_unusable(plan: Plan, manifest: Path) -> None:
 
 def made_up(item: Item) -> bool:
     """Tell whether a picture was simulated, or shows a person who does not exist."""
-    return _SIMULATED in item.notes.lower() or item.licence_class == _SYNTHETIC
+    simulated = _SIMULATED in item.notes.lower() or item.subset.startswith(_SIMULATED_SUBSET)
+    return simulated or item.licence_class == _SYNTHETIC
 
 
 def counted(items: list[Item]) -> list[bool]:
