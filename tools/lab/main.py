@@ -15,6 +15,7 @@ _COMMANDS = {
     "acceptance": "enrol a data set and count what is found, missed and wrongly raised",
     "evaluate": "how often the device is wrong, and for whom: figures, a page, thresholds to sign",
     "attack": "how often prints and screens pass for people, and people for those",
+    "render": "draw a data set of people who do not exist, to evaluate without any real face",
     "people": "draw people who do not exist, and say what a detector and an embedder see in them",
     "bench": "speed and memory of this machine",
     "distances": "how many pixels a face has at which distance",
@@ -146,7 +147,15 @@ def _people_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--embedder", metavar="NAME", help="of models.toml")
 
 
+def _render_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    command.add_argument("--people", type=int, default=100, metavar="N", help="to enrol")
+    command.add_argument("--strangers", type=int, default=1000, metavar="N")
+    command.add_argument("--seed", type=int, default=1_000_000, help="of the first person")
+
+
 _ARGUMENTS = {
+    "render": _render_arguments,
     "people": _people_arguments,
     "evaluate": _evaluation_arguments,
     "convert": _convert_arguments,
