@@ -65,12 +65,14 @@ class Composer:
 
     def _sizes(self, rng: np.random.Generator) -> list[float]:
         """Return the widths in pixels of the faces to draw, far ones first."""
-        nobody, one, crowd = 0.06, 0.32, 0.55
+        nobody, one, crowd = 0.05, 0.38, 0.60
         kind = rng.random()
         if kind < nobody:
             return []
         if kind < one:
-            return [between(rng, 24, 0.95 * min(self._width, self._height))]
+            # Near faces are few cells' business, so they are shown more often than they are met.
+            least = 24 if chance(rng, 0.4) else 75
+            return [between(rng, least, 0.95 * min(self._width, self._height))]
         if kind < crowd:
             typical = between(rng, 9, 34)
             spread = rng.uniform(0.7, 1.4, int(rng.integers(4, 10)))

@@ -152,7 +152,7 @@ def _hand(rng: np.random.Generator, canvas: Canvas, look: FaceLook) -> None:
 _WORN: tuple[tuple[float, Callable[[np.random.Generator, Canvas, FaceLook], None]], ...] = (
     (0.10, _spectacles),
     (0.09, _sunglasses),
-    (0.14, _mask),
+    (0.17, _mask),
     (0.05, _scarf),
     (0.05, _hand),
 )
