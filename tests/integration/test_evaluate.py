@@ -54,7 +54,7 @@ def build(folder):
         hue = (6 + 12 * number + number // 15) % 180
         person = street.Person(hue, 100 + number, size=60 + number % 20)
         add(f"other-{number}.png", f"hidden-{number}", "probe", person, gender="male", age="33")
-    add("tiny.png", ENROLLED[0], "probe", street.Person(0, 90, size=30), subset="far")
+    add("tiny.png", ENROLLED[0], "probe", street.Person(0, 90, size=30), subset="<i>far")
     add("rain.png", ENROLLED[1], "probe", subset="rain", notes="simulated")
     add("empty.png", "", "negative")
     add("stray.png", "", "negative", street.Person(77, 300))
@@ -151,6 +151,12 @@ def test_the_page_needs_nothing_from_elsewhere(made):
     assert "not evaluated" in page
 
 
+def test_what_the_manifest_says_is_text_and_never_markup(made):
+    page = made[1]["html"].read_text()
+    assert "&lt;i&gt;far" in page
+    assert "<i>" not in page
+
+
 def test_everybody_is_counted_where_they_belong(made):
     data = made[0]["data"]
     assert (data["gallery_people"], data["gallery_pictures"]) == (15, 15)
@@ -217,7 +223,7 @@ def test_detection_pairs_and_attacks_are_evaluated(made):
 def test_a_condition_of_few_people_is_not_evaluated(made):
     conditions = {(c["kind"], c["name"]): c for c in made[0]["conditions"]}
     assert conditions["subset", "night"]["rank_1"]["value"] == 1.0
-    assert conditions["subset", "far"]["fta"]["state"] == "not evaluated"
+    assert conditions["subset", "<i>far"]["fta"]["state"] == "not evaluated"
     assert conditions["subset", "rain"]["made_up"] is True
     assert conditions["source_set", "town"]["people"] == 60
 
