@@ -38,6 +38,8 @@ def page_of(evaluation: Evaluation) -> str:
             _origin(evaluation),
         )
     )
+    # A figure and its sign stay on one line.
+    body = body.replace(" %", "\u00a0%")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
