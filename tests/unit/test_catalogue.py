@@ -10,7 +10,15 @@ from device.errors import ModelError
 from device.vision import Catalogue, default_directory
 from tests.conftest import ROOT
 
-NAMES = ["yunet-s-640x480", "yunet-s-320x256", "omz-0095", "minifasnet-v2"]
+NAMES = [
+    "yunet-s-640x480",
+    "yunet-s-320x256",
+    "omz-0095",
+    "minifasnet-v2",
+    "passerby-detector-640x480",
+    "passerby-detector-320x256",
+    "passerby-embedder",
+]
 FAKE = """
 [[model]]
 name = "fake"
@@ -107,7 +115,7 @@ def test_an_unknown_model_is_named_with_those_that_there_are(own):
         own.entry("yunet", "detector")
     assert str(caught.value) == (
         f'No detector is called "yunet" in {own.directory / "models.toml"}: '
-        "yunet-s-640x480, yunet-s-320x256."
+        "yunet-s-640x480, yunet-s-320x256, passerby-detector-640x480, passerby-detector-320x256."
     )
 
 
