@@ -19,7 +19,7 @@ def paint_brows(person: Person, skin: Floats, rng: Rng) -> Floats:
     for side in (-1, 1):
         _draw(mask, _hairs(person.brows, side, rng))
     hairs = mask.astype(np.float32) / _INK
-    cover = np.clip(0.75 * blur(hairs, 0.6) + 0.5 * blur(hairs, 2.2), 0, 1)
+    cover = np.clip(0.5 * blur(hairs, 0.7) + 0.6 * blur(hairs, 2.4), 0, 1)
     cover *= 0.6 + 0.38 * person.brows.density
     return mix(skin, colour(person.brows.tone), np.clip(cover, 0, 0.97))
 
@@ -29,11 +29,11 @@ def _hairs(brows: Brows, side: int, rng: Rng) -> Floats:
     count = int(330 * brows.density * brows.length / 36 * (0.35 + brows.thickness / 9))
     along = rng.beta(1.1, 1.25, count)
     across = rng.uniform(-0.5, 0.5, count)
-    body = np.clip(np.minimum(0.35 + along / 0.3, (1.02 - along) / 0.5), 0.12, 1)
+    body = np.clip(np.minimum(0.55 + along / 0.4, (1.05 - along) / 0.6), 0.15, 1)
     x = brows.gap + along * brows.length
     y = brows.height - brows.arch * _arch(along, brows.peak) + across * brows.thickness * body
-    lean = np.interp(along, [0, 0.12, 0.3, 0.6, 1], [80, 58, 30, 14, -14])
-    lean += np.where(across > 0, 16, -12) * np.clip(10 * along, 0, 1) + rng.normal(0, 9, count)
+    lean = np.interp(along, [0, 0.12, 0.3, 0.6, 1], [62, 42, 24, 10, -16])
+    lean += np.where(across > 0, 9, -9) * np.clip(10 * along, 0, 1) + rng.normal(0, 7, count)
     size = rng.uniform(2.4, 4.8, count) * (0.7 + 0.3 * body)
     if brows.bridge > 0:
         between = _between(brows, rng)

@@ -11,13 +11,13 @@ from tools.lab.people.fields import Floats, colour, mix, ridge, smooth
 from tools.lab.people.person import Person
 from tools.lab.people.view import Expression
 
-HALF_WIDTH = 15.6
+HALF_WIDTH = 16.0
 """From the middle of an eye to its corners, millimetres."""
 REACH = (20.0, 16.0)
 """How far from the middle of an eye anything of it is drawn, across and down, millimetres."""
 _MIDDLE = 31.0
-_IRIS = 5.9
-_PUPIL = 2.3
+_IRIS = 6.3
+_PUPIL = 2.5
 _BALL_RADIUS = 14.0
 
 
@@ -69,9 +69,9 @@ def draw(person: Person, expression: Expression, skin: Floats, site: Site) -> Gl
 def _lids(person: Person, expression: Expression, out: Floats) -> tuple[Floats, Floats]:
     """Return where the edges of the lids are, millimetres down."""
     eyes, round_ = person.eyes, 1 - out * out
-    bend = np.clip(1 - np.abs(out - 0.25 * eyes.peak * round_) ** 2.3, 0, 1)
-    upper = -eyes.upper * bend**0.85 + 1.2 * np.clip(-out, 0, 1) ** 3
-    lower = eyes.lower * np.clip(1 - np.abs(out - 0.12 * round_) ** 2.2, 0, 1) ** 0.9
+    bend = np.clip(1 - np.abs(out - 0.25 * eyes.peak * round_) ** 2.1, 0, 1)
+    upper = -eyes.upper * bend**0.95 + 1.2 * np.clip(-out, 0, 1) ** 3
+    lower = eyes.lower * np.clip(1 - np.abs(out - 0.12 * round_) ** 2.0, 0, 1)
     lower = lower - 1.3 * expression.smile * np.clip(round_, 0, 1)
     close = np.float32(min(1.0, expression.closed + 0.12 * expression.smile))
     upper = upper + (lower + 0.4 - upper) * close
@@ -88,15 +88,15 @@ def _ball(
     y = site.down + 0.2 - expression.gaze[1]
     far = np.hypot(x, y)
     corner = np.clip(np.abs(beside) / HALF_WIDTH, 0, 1)[..., None]
-    white = colour((0.60, 0.62, 0.66)) * eyes.white
-    ball: Floats = white * (1 - 0.34 * corner**3 * colour((1.25, 1.2, 0.75)))
+    white = colour((0.44, 0.45, 0.48)) * eyes.white
+    ball: Floats = white * (1 - 0.42 * corner**2 * colour((1.25, 1.2, 0.75)))
     ball = mix(ball, colour((0.17, 0.17, 0.38)), 0.8 * smooth(-11.0, -14.0, beside))
     spokes = 1 + 0.22 * np.sin(np.arctan2(y, x) * 23 + person.seed % 7)
-    ring = 1.25 - 0.75 * smooth(0.62 * _IRIS, _IRIS, far)
-    iris = colour(eyes.iris) * (spokes * ring)[..., None]
+    ring = 1.25 - 0.95 * smooth(0.6 * _IRIS, _IRIS, far)
+    iris = colour(eyes.iris) * (0.62 * spokes * ring)[..., None]
     ball = mix(ball, iris.astype(np.float32), smooth(_IRIS + edge, _IRIS - edge, far))
     ball = mix(ball, colour((0.006,) * 3), smooth(_PUPIL + edge, _PUPIL - edge, far))
-    shade = 0.42 + 0.58 * smooth(-0.5, 5.0, site.down - upper)
+    shade = 0.34 + 0.66 * smooth(-0.5, 5.0, site.down - upper)
     ball = ball * (shade[..., None] * (1 - 0.22 * corner**2))
     glint = ridge(x - 2.6 * site.lamp[0], 0.75) * ridge(y - 2.6 * site.lamp[1], 0.75)
     lean = np.stack([x, y], axis=-1) / _BALL_RADIUS
@@ -129,8 +129,8 @@ def _lashes(person: Person, tone: Floats, site: Site, upper: Floats, lower: Floa
     lash = np.minimum(colour(person.brows.tone) * np.float32(0.35), np.float32(0.02))
     strength, out = person.eyes.lashes, site.out
     span = smooth(1.12, 0.93, np.abs(out))
-    thick = 0.55 + 0.5 * strength * (1 + 0.6 * out) + 0.3 * site.edge
+    thick = 0.85 + 0.6 * strength * (1 + 0.5 * out) + 0.3 * site.edge
     above = np.exp(-0.5 * ((site.down - upper + 0.25) / thick) ** 2) * span
-    tone = mix(tone, lash, np.clip((0.62 + 0.35 * strength) * above, 0, 1))
+    tone = mix(tone, lash, np.clip((0.72 + 0.28 * strength) * above, 0, 1))
     below = ridge(site.down - lower - 0.15, 0.4 + 0.3 * site.edge) * span * smooth(-0.9, 0.2, out)
     return mix(tone, lash, np.clip((0.15 + 0.4 * strength) * below, 0, 1))

@@ -14,10 +14,12 @@ Hill = tuple[float, float, float, float, float, float, float]
 """Centre across and down, widths across and down, and displacement x, y, z at the top."""
 
 _NOSE_HEIGHT = (
-    (-16, 0.0), (-10, 1.2), (-3, 4.0), (6, 8.0), (16, 13.0), (25, 18.0), (32, 21.8), (36.5, 23.2),
-    (39.5, 21.8), (42.5, 17.5), (45, 11.0), (47.5, 4.0), (50, 0.8), (53, 0.0),
+    (-16, 0.0), (-10, 1.0), (-3, 3.2), (6, 6.6), (16, 10.8), (25, 14.8), (32, 18.0), (37, 19.6),
+    (40.5, 18.8), (44, 15.4), (47, 10.6), (50, 5.2), (53, 1.6), (57, 0.0),
 )  # fmt: skip
-_NOSE_HALF = ((-16, 6.5), (-4, 6.2), (8, 7.0), (20, 8.2), (30, 9.6), (37, 10.4), (43, 9.5), (53, 7))
+_NOSE_HALF = (
+    (-16, 7.0), (-4, 6.8), (8, 7.6), (20, 9.2), (30, 11.2), (37, 12.2), (43, 11.5), (53, 9.0),
+)  # fmt: skip
 # Mirrored hills of the mean face: what every face has.
 _FACE: tuple[Hill, ...] = (
     (30, 1, 15, 9, 0, 0, -8.5),  # eye socket
@@ -27,16 +29,16 @@ _FACE: tuple[Hill, ...] = (
     (0, -20, 9, 6, 0, 0, 1.2),  # glabella
     (50, 20, 13, 12, 2.0, 0, 4.5),  # cheekbone
     (34, 32, 15, 13, 0, 0, 4.0),  # front of the cheek
-    (46, 62, 13, 17, -1.5, 0, -3.0),  # hollow of the cheek
-    (13.2, 41.5, 4.3, 4.6, 1.0, 0, 8.0),  # wing of the nose
-    (21, 42, 3.2, 6, 0, 0, -2.6),  # crease behind it
-    (7.2, 46.0, 3.3, 1.9, 0, 0, -4.0),  # nostril
+    (46, 62, 13, 17, -0.5, 0, -1.0),  # hollow of the cheek
+    (14.0, 41.5, 4.8, 5.0, 1.0, 0, 5.6),  # wing of the nose
+    (21.5, 42, 3.2, 6, 0, 0, -1.6),  # crease behind it
+    (7.2, 46.5, 3.0, 1.9, 0, 0, -3.0),  # nostril
     (0, 46.5, 2.4, 4, 0, 0, 3.0),  # columella
     (0, 55, 2.2, 5, 0, 0, -1.3),  # philtrum
     (4.6, 55, 1.8, 5, 0, 0, 0.7),  # its ridges
-    (26.5, 68, 4.0, 4.5, 0, -0.8, -1.8),  # corner of the mouth
+    (28.5, 68, 4.0, 4.5, 0, -0.8, -1.2),  # corner of the mouth
     (0, 67, 30, 12, 0, -2.2, 0),  # height of the mouth
-    (0, 82, 18, 4.5, 0, 0, -3.2),  # groove under the lower lip
+    (0, 82, 18, 4.5, 0, 0, -2.6),  # groove under the lower lip
     (0, 103, 15, 9, 0, 0, 3.0),  # chin
     (20, 106, 11, 10, 1.0, 0, 3.0),  # its sides
     (66, -22, 15, 17, 0, 0, -2.0),  # temple
@@ -69,22 +71,22 @@ def nose(where: Grid, height: float, bridge: float, tip: float) -> Floats:
     """
     down = where.down
     half = curve(_NOSE_HALF, down) * (bridge + (tip - bridge) * smooth(8, 32, down))
-    profile = np.exp(-0.69 * (np.abs(where.across) / half) ** 2.3)
-    skirt = np.exp(-0.5 * (where.across / (2.1 * half)) ** 2)
-    shape = 0.82 * profile + 0.18 * skirt
+    profile = np.exp(-0.69 * (np.abs(where.across) / half) ** 2.1)
+    skirt = np.exp(-0.5 * (where.across / (2.0 * half)) ** 2)
+    shape = 0.76 * profile + 0.24 * skirt
     return np.asarray(height * curve(_NOSE_HEIGHT, down) * shape * front(*where.shape), np.float32)
 
 
 def lips(where: Grid, upper: float, lower: float) -> Floats:
     """Return how far the lips stand out, (rows, columns) millimetres; thickness in millimetres."""
     across, down = where.across, where.down
-    span = np.clip(1 - (across / 27) ** 2, 0, 1)
+    span = np.clip(1 - (across / 29) ** 2, 0, 1)
     above = np.where(down < LIP_LINE, LIP_LINE - down, 0) / np.maximum(upper * span, 0.6)
     below = np.where(down >= LIP_LINE, down - LIP_LINE, 0) / np.maximum(lower * span, 0.6)
     roll_up = np.sqrt(np.clip(1 - (above - 0.45) ** 2 / 0.6, 0, 1))
     roll_down = np.sqrt(np.clip(1 - (below - 0.5) ** 2 / 0.6, 0, 1))
     size = np.where(down < LIP_LINE, roll_up * upper, roll_down * lower)
-    return np.asarray(0.42 * size * np.sqrt(span) * front(*where.shape), np.float32)
+    return np.asarray(0.38 * size * np.sqrt(span) * front(*where.shape), np.float32)
 
 
 @cache

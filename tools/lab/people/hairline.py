@@ -8,7 +8,7 @@ from tools.lab.people.person import Person
 
 _EAR = 1.42
 """Angle round the head at which the line reaches the ear."""
-_TEMPLE = ((0, 0), (0.45, 1), (0.7, 11), (0.88, 31), (1.05, 60), (1.22, 86), (1.45, 94))
+_TEMPLE = ((0, 0), (0.4, 1), (0.62, 9), (0.8, 26), (0.98, 54), (1.18, 84), (1.45, 94))
 _BEHIND = ((1.4, 4), (1.48, -8), (1.66, -8), (1.85, 24), (2.1, 66), (np.pi, 76))
 _RING = ((0, -160), (1.2, -160), (1.3, 18), (_EAR, 24))
 _SIDEBURN = 26.0

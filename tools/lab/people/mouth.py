@@ -7,7 +7,7 @@ from tools.lab.people.grid import LIP_LINE
 
 OPENS_MM = 13.0
 """How far the lips part when `Expression.mouth` is 1."""
-HALF_WIDTH = 25.5
+HALF_WIDTH = 27.0
 STRIP_MM = 0.8
 """The strip reaches this far above and below the line between the lips."""
 _TEETH_MM = 6.0

@@ -25,7 +25,7 @@ def colour_of(values: Floats) -> Colour:
 
 SKIN: Final = np.array(
     [
-        srgb(240, 205, 188), srgb(230, 186, 163), srgb(218, 168, 140), srgb(200, 148, 116),
+        srgb(239, 200, 184), srgb(229, 180, 159), srgb(215, 162, 137), srgb(198, 142, 114),
         srgb(178, 124, 91), srgb(146, 96, 66), srgb(112, 71, 49), srgb(82, 51, 37),
         srgb(58, 37, 29),
     ],
@@ -48,7 +48,7 @@ IRIS: Final[dict[str, Colour]] = {
     "brown": srgb(86, 54, 32),
     "hazel": srgb(112, 84, 46),
     "green": srgb(100, 118, 80),
-    "blue": srgb(96, 130, 162),
+    "blue": srgb(98, 122, 144),
     "grey": srgb(124, 134, 140),
 }
 FRAMES: Final = np.array(

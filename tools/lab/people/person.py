@@ -90,7 +90,7 @@ class Hair:
     style: str = "short"
     """One of `HAIR_STYLES`."""
     tone: Colour = HAIR["dark"]
-    line: float = -68.0
+    line: float = -62.0
     """Where the hair begins on the forehead, millimetres down (negative: up)."""
     peak: float = 0.0
     """How far the line comes down in the middle, millimetres."""

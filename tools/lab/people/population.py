@@ -43,7 +43,7 @@ def person(seed: int) -> Person:
         years=years,
         ears=(_factor(rng, 0.09) * (1 + 0.002 * (years - 30)), float(rng.beta(2, 4))),
         eyes=_eyes(rng, looks, masculine),
-        brows=_brows(rng, looks, masculine, np.asarray(tone * (0.75 - 0.35 * (1 - grey)))),
+        brows=_brows(rng, looks, masculine, np.asarray(tone * (0.7 - 0.4 * (1 - grey)))),
         skin=_skin(rng, looks, masculine, years),
         hair=_hair(rng, looks, masculine, years, tone),
         wear=_wear(rng),
@@ -102,8 +102,8 @@ def _eyes(rng: Rng, looks: Looks, masculine: float) -> Eyes:
     iris = np.array(IRIS[str(rng.choice(names))]) * np.exp(rng.normal(0, 0.2, 3))
     paint = 0.25 if masculine < 0 else 0.0
     return Eyes(
-        upper=float(np.clip(rng.normal(4.8 + 0.5 * looks["eye_upper"], 0.85), 2.8, 7.0)),
-        lower=float(np.clip(rng.normal(4.7, 0.7), 2.8, 6.6)),
+        upper=float(np.clip(rng.normal(5.3 + 0.5 * looks["eye_upper"], 0.8), 3.2, 7.4)),
+        lower=float(np.clip(rng.normal(5.0, 0.6), 3.2, 6.8)),
         peak=float(np.clip(rng.normal(-0.1, 0.5), -1, 1)),
         fold=float(max(0.0, rng.normal(looks["fold"], 0.5 + 0.25 * looks["fold"]))),
         iris=colour_of(iris),
@@ -143,17 +143,17 @@ def _skin(rng: Rng, looks: Looks, masculine: float, years: float) -> Skin:
         hollows=float(np.clip(rng.normal(0.28 + looks["hollows"] + 0.003 * years, 0.17), 0, 0.9)),
         oil=float(rng.beta(2, 2.5)),
         lip=colour_of(_lip_tone(rng, tone, painted=masculine < 0 and _likely(rng, 0.4))),
-        upper_lip=float(np.clip(6.6 * lips * _factor(rng, 0.28), 2.2, 13)),
-        lower_lip=float(np.clip(8.6 * lips * _factor(rng, 0.22), 4.0, 14.5)),
+        upper_lip=float(np.clip(7.2 * lips * _factor(rng, 0.26), 2.6, 13)),
+        lower_lip=float(np.clip(9.4 * lips * _factor(rng, 0.2), 4.6, 15)),
         bow=float(np.clip(rng.normal(1.3, 0.9), 0, 3.4)),
     )
 
 
 def _lip_tone(rng: Rng, skin: Floats, *, painted: bool) -> Floats:
-    tone = skin * np.array([0.72, 0.62, 0.95]) * np.exp(rng.normal(0, (0.14, 0.12, 0.07)))
+    tone = skin * np.array([0.70, 0.56, 0.96]) * np.exp(rng.normal(0, (0.14, 0.12, 0.07)))
     if painted:
-        paint = np.array([0.10, 0.05, 0.38]) * np.exp(rng.normal(0, (0.4, 0.4, 0.25)))
-        tone = tone + (paint - tone) * rng.uniform(0.3, 0.9)
+        paint = np.array([0.14, 0.09, 0.42]) * np.exp(rng.normal(0, (0.4, 0.4, 0.25)))
+        tone = tone + (paint - tone) * rng.uniform(0.2, 0.75)
     return np.asarray(tone, np.float32)
 
 
@@ -176,7 +176,7 @@ def _hair(rng: Rng, looks: Looks, masculine: float, years: float, tone: Floats) 
     return Hair(
         style=style_of(rng, masculine, years, curly=curly),
         tone=colour_of(tone),
-        line=float(rng.normal(-66, 5.0)),
+        line=float(rng.normal(-61, 5.0)),
         peak=float(rng.normal(1, 3)),
         corners=float(np.clip(rng.normal(7 if masculine > 0 else 3, 5), 0, 20)),
         volume=float(np.clip(rng.normal(1, 0.2), 0.5, 1.6)),

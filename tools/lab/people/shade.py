@@ -77,7 +77,8 @@ def shade(layer: Layer, mine: Mask, place: Floats, lit: Floats, setting: Setting
     if layer.kind == "hair":
         patch.tone = patch.tone + _sheen(layer, patch, half) * shown[..., None]
         return patch
-    gloss = 0.22 * np.clip(patch.normal @ half, 0, 1) ** 18 * patch.shine * shown
+    mirrored = np.clip(patch.normal @ half, 0, 1)
+    gloss = (0.16 * mirrored**10 + 0.16 * mirrored**40) * patch.shine * shown
     if layer.kind != "cloth":
         gloss += 0.05 * (1 - np.clip(patch.normal[..., 2], 0, 1)) ** 3 * light.ambient
     patch.tone = patch.tone + (gloss + 0.9 * light.key * patch.glint)[..., None]
@@ -144,7 +145,7 @@ def _received(patch: Patch, light: Light, lamp: Floats, wrap: tuple[float, float
     bleed = colour(wrap)
     lambert = np.clip(((patch.normal @ lamp)[..., None] + bleed) / (1 + bleed), 0, None)
     shown = light.key * (1 - light.shadow * (1 - patch.reach))
-    sky = light.ambient * (0.72 - 0.28 * patch.normal[..., 1]) * patch.sky
+    sky = light.ambient * (0.76 - 0.2 * patch.normal[..., 1]) * patch.sky
     from_lamp = lambert * shown[..., None] * colour(light.key_colour)
     return np.asarray(from_lamp + sky[..., None] * colour(light.ambient_colour), np.float32)
 

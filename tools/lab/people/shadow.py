@@ -8,10 +8,12 @@ from device.opencv import cv2
 from tools.lab.people.fields import Floats, Mask, blur, enlarge, shrink, smooth, unit
 from tools.lab.people.layers import Layer
 from tools.lab.people.person import Person
-from tools.lab.people.shape import neutral
+from tools.lab.people.shape import neutral, normals
 
 _CELL_MM = 2.8
 _NOTHING = -1e6
+_SURROUNDINGS = (4.0, 12.0)
+"""Deviations of the two blurs that stand for a point's surroundings, cells."""
 _CLEAR_MM, _HIDDEN_MM = 5.0, 9.0
 """Something that lies less far in front shades nothing; what lies further shades all."""
 
@@ -20,13 +22,12 @@ _CLEAR_MM, _HIDDEN_MM = 5.0, 9.0
 def openness(person: Person) -> Floats:
     """Return how open to the light from everywhere each point of the head is, about 1.
 
-    A point that lies deeper than its surroundings sees less of the sky: a screen-space estimate, as
-    real-time renderers use it.
+    A point in a hollow, behind the mean of its surroundings along its normal, sees less of the sky.
     """
-    z = neutral(person)[..., 2]
-    near, far = blur(z, 5) - z, blur(z, 14) - z
-    share = 1 - 0.055 * np.clip(near, -2, 12) - 0.026 * np.clip(far, -2, 20)
-    return np.clip(share, 0.25, 1.15).astype(np.float32)
+    head, out = neutral(person), normals(neutral(person))
+    near, far = (((blur(head, cells) - head) * out).sum(axis=-1) for cells in _SURROUNDINGS)
+    share = 1 - 0.16 * np.clip(near, -1, 4) - 0.07 * np.clip(far, -2, 6)
+    return np.asarray(np.clip(share, 0.3, 1.15), np.float32)
 
 
 def cast(layers: list[Layer], lamp: Floats, softness: float) -> list[Floats]:

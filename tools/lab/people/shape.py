@@ -13,7 +13,7 @@ from tools.lab.people.view import Expression
 
 ROWS, COLUMNS = 256, 224
 """Resolution of the surfaces; what is finer than a millimetre is in the skin's texture."""
-_WAVINESS_MM = 1.0
+_WAVINESS_MM = 0.7
 """Deviation of the smooth random relief that gives each head what no mode names."""
 
 _SMILE: tuple[Hill, ...] = (
@@ -45,7 +45,7 @@ def neutral(person: Person) -> Floats:
 def _waves(seed: int) -> Floats:
     rng = np.random.default_rng([seed, 1])
     places = row_places(ROWS)
-    relief = [stretch_rows(noise(rng, (ROWS, COLUMNS), (11, 9), 2), places) for _ in range(3)]
+    relief = [stretch_rows(noise(rng, (ROWS, COLUMNS), (9, 8)), places) for _ in range(3)]
     away = front(ROWS, COLUMNS) * smooth(-80, -55, grid(ROWS, COLUMNS).down)
     return np.moveaxis(np.stack(relief) * (_WAVINESS_MM * away), 0, -1).astype(np.float32)
 
@@ -61,7 +61,7 @@ def _opening() -> Floats:
     """Return what opening the mouth fully does: lips part, the jaw turns down and back."""
     where = grid(ROWS, COLUMNS)
     beside = np.abs(where.across)
-    part = np.sqrt(np.clip(1 - (beside / 25.5) ** 2, 0, 1))
+    part = np.sqrt(np.clip(1 - (beside / 27.0) ** 2, 0, 1))
     under = smooth(LIP_LINE - 0.8, LIP_LINE + 0.8, where.down)
     lip = under * part * bump(beside, np.maximum(where.down, LIP_LINE), (0, LIP_LINE), (99, 16))
     jaw = smooth(LIP_LINE - 2, 95, where.down) * smooth(150, CHIN, where.down)

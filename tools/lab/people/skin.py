@@ -33,7 +33,7 @@ def texture(person: Person) -> Texture:
     """Paint a person's skin."""
     rng = np.random.default_rng([person.seed, 2])
     lines = wrinkles(person.skin.wrinkles, rng)
-    pores = even_noise(rng, (ROWS / 3, COLUMNS / 5), 2) * (0.03 + 0.05 * person.skin.wrinkles)
+    pores = even_noise(rng, (ROWS / 3, COLUMNS / 5), 2) * (0.02 + 0.035 * person.skin.wrinkles)
     relief = np.asarray(lines + pores, np.float32)
     skin = _complexion(person, rng) * (1 + 0.55 * np.clip(relief, -0.5, 0.3))[..., None]
     skin = _nostrils(person, _marks(person, skin, rng))
@@ -83,11 +83,11 @@ def _marks(person: Person, skin: Floats, rng: Rng) -> Floats:
     where = texels()
     strength = person.skin.freckles
     if strength > 0:
-        grain = even_noise(rng, (ROWS / 4, COLUMNS / 4))
+        grain = even_noise(rng, (ROWS / 2, COLUMNS / 2.4))
         zone = bump(np.abs(where.across), where.down, (24, 22), (26, 22)) + 0.25
         spots = smooth(1.5, 2.2, grain + 0.9 * strength * zone) * zone
         brown = skin * colour((0.45, 0.55, 0.72))
-        skin = mix(skin, brown, np.clip(0.8 * strength * spots, 0, 0.8))
+        skin = mix(skin, brown, np.clip(0.65 * strength * spots, 0, 0.65))
     for _ in range(person.skin.moles):
         centre = (float(rng.uniform(-60, 60)), float(rng.uniform(-55, 105)))
         size = float(rng.uniform(0.4, 1.3))
@@ -100,25 +100,25 @@ def _nostrils(person: Person, skin: Floats) -> Floats:
     where = texels()
     beside = np.abs(where.across)
     turned = where.down + 0.22 * (beside - 7.5)
-    hole = bump(beside, turned, (7.6, 45.2), (3.2 * person.nose[2], 1.15))
-    skin = mix(skin, colour((0.012, 0.010, 0.02)), np.clip(1.25 * hole, 0, 0.93))
+    hole = bump(beside, turned, (7.4, 46.2), (2.7 * person.nose[2], 1.1))
+    skin = mix(skin, colour((0.012, 0.010, 0.02)), np.clip(1.1 * hole, 0, 0.85))
     crease = bump(beside, where.down, (19.6, 42), (1.3, 4.5))
-    return mix(skin, skin * np.float32(0.55), 0.6 * crease)
+    return mix(skin, skin * np.float32(0.6), 0.45 * crease)
 
 
 def _lips(person: Person, skin: Floats, rng: Rng) -> tuple[Floats, Floats]:
     """Return the skin with lips, and where they are, in [0, 1]."""
     look, where = person.skin, texels()
     beside, down = np.abs(where.across), where.down
-    span = np.clip(1 - (beside / 26.0) ** 2, 0, 1)
+    span = np.clip(1 - (beside / 28.5) ** 2, 0, 1)
     bow = look.bow * (ridge(beside - 5.2, 3.2) - 1.3 * ridge(beside, 2.1))
     top = LIP_LINE - (look.upper_lip * span**0.75 + bow * span)
     bottom = LIP_LINE + look.lower_lip * span**0.62
-    inside = smooth(-0.9, 0.9, down - top) * smooth(-0.9, 0.9, bottom - down)
-    inside = inside * smooth(27, 24.5, beside) * front(ROWS, COLUMNS)
+    inside = smooth(-1.1, 1.1, down - top) * smooth(-1.6, 1.8, bottom - down)
+    inside = inside * smooth(29.5, 26.5, beside) * front(ROWS, COLUMNS)
     grain = 1 + 0.10 * even_noise(rng, (ROWS / 26, COLUMNS / 3))
     shade = grain * (1 - 0.16 * smooth(0.6, -0.6, down - LIP_LINE))
     skin = mix(skin, colour(look.lip) * shade[..., None], 0.9 * inside)
     line = ridge(down - LIP_LINE - 0.25 * np.cos(beside / 5), 0.75)
-    line = line * smooth(29.5, 25.0, beside) * front(ROWS, COLUMNS)
+    line = line * smooth(31.5, 27.5, beside) * front(ROWS, COLUMNS)
     return mix(skin, skin * colour((0.22, 0.2, 0.3)), 0.85 * line), inside

@@ -41,17 +41,17 @@ class Expression:
 class Light:
     """One lamp or sun, and the light from everywhere."""
 
-    azimuth: float = -25.0
+    azimuth: float = -18.0
     """Degrees from the camera's axis; positive: from the picture's right."""
-    elevation: float = 35.0
+    elevation: float = 30.0
     """Degrees above the camera."""
-    key: float = 0.75
+    key: float = 0.62
     """Strength of the lamp."""
-    ambient: float = 0.45
+    ambient: float = 0.58
     """Strength of the light from everywhere."""
     key_colour: Colour = (0.94, 1.0, 1.05)
     ambient_colour: Colour = (1.05, 1.0, 0.96)
-    shadow: float = 0.7
+    shadow: float = 0.55
     """Depth of cast shadows, in [0, 1]."""
     softness: float = 2.0
     """Blur of their edges, grid cells."""
