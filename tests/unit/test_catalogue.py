@@ -13,8 +13,13 @@ from tests.conftest import ROOT
 NAMES = [
     "yunet-s-640x480",
     "yunet-s-320x256",
+    "yunet-s-1280x736",
     "omz-0095",
+    "omz-0095-float",
+    "lightqnet-025",
+    "lightqnet-050",
     "minifasnet-v2",
+    "minifasnet-v2-int8",
     "passerby-detector-640x480",
     "passerby-detector-320x256",
     "passerby-embedder",
@@ -115,7 +120,8 @@ def test_an_unknown_model_is_named_with_those_that_there_are(own):
         own.entry("yunet", "detector")
     assert str(caught.value) == (
         f'No detector is called "yunet" in {own.directory / "models.toml"}: '
-        "yunet-s-640x480, yunet-s-320x256, passerby-detector-640x480, passerby-detector-320x256."
+        "yunet-s-640x480, yunet-s-320x256, yunet-s-1280x736, passerby-detector-640x480, "
+        "passerby-detector-320x256."
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from device.errors import ModelError, StorageError
 from device.files import sha256_of, write_atomically
@@ -25,12 +25,13 @@ _READABLE = 0o644
 def show(directory: Path) -> int:
     """Print the catalogue and what of it is here; 0 when all files are here and right."""
     catalogue = Catalogue.read(directory)
-    table = Table("model", "role", "collection", "licence", "SHA-256", "comes", "here")
+    columns = ("role", "collection", "licence", "SHA-256", "comes", "here")
+    table = Table(Column("model", no_wrap=True), *columns)
     missing = 0
     for entry in catalogue.entries:
         state = _state(catalogue, entry)
         missing += state != "yes"
-        row = (entry.name, entry.role, entry.collection, entry.licence, entry.sha256[:16] + "…")
+        row = (entry.name, entry.role, entry.collection, entry.licence, entry.sha256[:12] + "…")
         table.add_row(*row, _way(entry), state)
     console.print(table)
     return 1 if missing else 0

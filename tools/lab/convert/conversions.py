@@ -1,7 +1,7 @@
 """The conversions of published models: which file, which graph, which pictures, which changes."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from tools.field.upstream import read_tensors
 from tools.field.values import Doubles, Tensors
 from tools.lab.convert import minifasnet, onnx_graph, openvino_graph, tensorflow_graph
 from tools.lab.convert.build import Built, build
+from tools.lab.convert.calibrate import Statistics
 from tools.lab.convert.correct import correct
 from tools.lab.convert.equalise import equalise
 from tools.lab.convert.graph import Graph
@@ -33,8 +34,9 @@ class Conversion:
 
     read: the graph, of the content of the published file and the folder it is in. to_calibrate: the
     same at the pictures' size, where that is another. pictures: to calibrate on, (height, width, 3)
-    BGR; None for a model of float32. equalised: whether the graph needs that, and has PReLUs.
-    share: of the pictures whose values the scales hold (`quantise`).
+    BGR; None for a model of float32. corrected: whether biases are (`correct`): a detector's boxes
+    and points come out worse for it. share: of the pictures whose values the scales hold
+    (`quantise`).
     """
 
     name: str
@@ -42,43 +44,58 @@ class Conversion:
     read: Callable[[bytes, Path], Graph]
     to_calibrate: Callable[[bytes, Path], Graph] | None = None
     pictures: Callable[[Faces], list[Picture]] | None = None
-    equalised: bool = False
+    corrected: bool = True
     share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What a conversion made: the file, its recipe, and the float graph it came from."""
+    """What a conversion made: the file, and the recipe that makes it again."""
 
     model: bytes
     recipe: Recipe
-    reference: Built
 
 
 def convert(
     conversion: Conversion, folder: Path, faces: Faces, progress: Callable[[], None]
 ) -> Converted:
     """Convert one model; folder: the published files. Raises ModelError."""
-    data = read_published(conversion.published, folder)
-    sources = read_tensors(conversion.published.format, data, conversion.published.file)
-    reference = build(conversion.read(data, folder), sources)
-    built, factors = reference, dict[str, Doubles]()
+    published = conversion.published
+    data = read_published(published, folder)
+    sources = read_tensors(published.format, data, published.file)
+    graph = conversion.read(data, folder)
     if conversion.pictures is None:
-        model = reference.as_float()
+        built, factors = build(graph, sources), dict[str, Doubles]()
+        model = built.as_float()
     else:
+        at_size = conversion.to_calibrate or conversion.read
         pictures = conversion.pictures(faces)
-        if conversion.equalised:
-            graph = conversion.read(data, folder)
-            built, factors = _equalised(graph, sources, pictures, progress)
-        seen_by = built
-        if conversion.to_calibrate:
-            seen_by = build(conversion.to_calibrate(data, folder), sources)
-        seen = seen_by.observe(pictures, progress)
-        built, factors = correct(built, sources, factors, seen)
+        seen = _prepared(at_size(data, folder), sources).observe(pictures, progress)
+        ready, factors = _equalised(at_size(data, folder), sources, seen)
+        built, _ = _equalised(graph, sources, seen)
+        seen = ready.observe(pictures, progress)
+        if conversion.corrected:
+            built, factors = correct(built, sources, factors, seen)
         model = built.as_int8(seen, conversion.share)
-    recipe = make_recipe(model, built.graph, factors, conversion.published)
+    recipe = make_recipe(model, built.graph, factors, published)
     check_recipe(recipe, data, model)
-    return Converted(model, recipe, reference)
+    return Converted(model, recipe)
+
+
+def _prepared(graph: Graph, sources: Tensors) -> Built:
+    """Return a graph ready to run, with what is done to the input in the first convolution."""
+    if graph.nodes[1].op == "affine":
+        graph = fold_input(graph, _OMZ_MEAN)
+    return build(graph, sources)
+
+
+def _equalised(
+    graph: Graph, sources: Tensors, seen: Mapping[str, Statistics]
+) -> tuple[Built, dict[str, Doubles]]:
+    """Return the graph equalised and without PReLUs, and the factors; seen: of `_prepared`."""
+    prepared = _prepared(graph, sources)
+    equal, factors = equalise(prepared.graph, seen)
+    return build(split_slopes(equal, prepared.values), sources, factors), factors
 
 
 def reference_of(conversion: Conversion, folder: Path) -> Built:
@@ -100,17 +117,6 @@ def read_published(published: Published, folder: Path) -> bytes:
     return data
 
 
-def _equalised(
-    graph: Graph, sources: Tensors, pictures: list[Picture], progress: Callable[[], None]
-) -> tuple[Built, dict[str, Doubles]]:
-    """Return the graph with the input's scaling folded in, equalised, its PReLUs split."""
-    if graph.nodes[1].op == "affine":
-        graph = fold_input(graph, _OMZ_MEAN)
-    folded = build(graph, sources)
-    graph, factors = equalise(folded.graph, folded.observe(pictures, progress))
-    return build(split_slopes(graph, folded.values), sources, factors), factors
-
-
 def _yunet(height: int, width: int) -> Conversion:
     return Conversion(
         f"yunet-s-{width}x{height}",
@@ -122,6 +128,7 @@ def _yunet(height: int, width: int) -> Conversion:
         read=lambda data, _: onnx_graph.read(data, height, width),
         to_calibrate=lambda data, _: onnx_graph.read(data, *_SCENE),
         pictures=lambda faces: list(scenes(faces.some(_FACES), _SCENES, *_SCENE)),
+        corrected=False,
     )
 
 
@@ -175,7 +182,6 @@ CONVERSIONS = (
         read=_omz,
         # Without what a bad camera sees, the ranges of such pictures are cut: cosine 0.97 there.
         pictures=lambda faces: _good_and_bad(faces, EMBEDDER_SIDE),
-        equalised=True,
         share=0.98,
     ),
     Conversion("omz-0095-float", _OMZ, read=_omz),
@@ -187,7 +193,6 @@ CONVERSIONS = (
         _MINIFASNET,
         read=lambda *_: minifasnet.graph(),
         pictures=_around,
-        equalised=True,
     ),
 )
 """All of them, in the order of the catalogue."""
