@@ -68,12 +68,11 @@ def convert(
         built, factors = build(graph, sources), dict[str, Doubles]()
         model = built.as_float()
     else:
-        at_size = conversion.to_calibrate or conversion.read
+        at_size = conversion.to_calibrate(data, folder) if conversion.to_calibrate else graph
         pictures = conversion.pictures(faces)
-        seen = _prepared(at_size(data, folder), sources).observe(pictures, progress)
-        ready, factors = _equalised(at_size(data, folder), sources, seen)
-        built, _ = _equalised(graph, sources, seen)
-        seen = ready.observe(pictures, progress)
+        seen = _prepared(at_size, sources).observe(pictures, progress)
+        built, factors = _equalised(graph, sources, seen)
+        seen = _equalised(at_size, sources, seen)[0].observe(pictures, progress)
         if conversion.corrected:
             built, factors = correct(built, sources, factors, seen)
         model = built.as_int8(seen, conversion.share)
