@@ -11,7 +11,7 @@ from tools.lab.train.detector_targets import BOX, PLACED, POINTS, SCORED, WEIGHT
 _DOUBT: Final = 0.05
 _BOX_WEIGHT: Final = 2.0
 _SIZE_WEIGHT: Final = 0.5
-_POINTS_WEIGHT: Final = 4.0
+_POINTS_WEIGHT: Final = 10.0
 
 
 def losses(answers: Tensor, wanted: Tensor) -> dict[str, Tensor]:
