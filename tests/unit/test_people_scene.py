@@ -107,16 +107,28 @@ def test_a_pool_holds_each_persons_views_together(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["pool.npz"]
 
 
-def test_a_stopped_pool_goes_on_where_it_was(tmp_path):
+def test_a_stopped_pool_goes_on_where_it_was_and_only_that_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("tools.lab.people.pool._NOTED_EVERY", 1)
     out = tmp_path / "pool.npz"
-    whole = np.concatenate([crops(30, 1), crops(31, 1)])
-    np.save(out.with_suffix(".30x1.part.npy"), np.full_like(whole[:1], 7))
+
+    def stop(seed, number):
+        if seed == 31:
+            raise KeyboardInterrupt
+        return np.full((number, CROP, CROP, 3), 7, np.uint8)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tools.lab.people.pool.crops", stop)
+        with pytest.raises(KeyboardInterrupt):
+            Pool(out, 2, 1, 30).make(0)
+    assert not out.exists()
+    assert Pool(out, 2, 1, 99).done() == 0
     pool = Pool(out, 2, 1, 30)
-    assert pool.resume() == 1
-    pool.make(1)
+    assert pool.done() == 1
+    pool.make(pool.done())
     with np.load(out) as made:
         assert (made["images"][0] == 7).all()
-        assert np.array_equal(made["images"][1], whole[1])
+        assert np.array_equal(made["images"][1:], crops(31, 1))
+    assert [path.name for path in tmp_path.iterdir()] == ["pool.npz"]
 
 
 @pytest.mark.parametrize(

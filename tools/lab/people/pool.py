@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from device.capture.frame import Pixels
 from device.errors import ConfigurationError, StorageError
+from device.files import write_atomically
 from device.opencv import cv2
 from device.vision.geometry import similarity, template_points
 from tools.console import guarded, notes
@@ -27,7 +28,7 @@ CROP, TEMPLATE = 160, 112
 _MARGIN = (CROP - TEMPLATE) // 2
 _RENDERED = 168
 _SCALE = 0.21
-_SAVE_EVERY = 250
+_NOTED_EVERY = 20
 
 
 def aligned(rendered: Rendered) -> Pixels:
@@ -54,51 +55,57 @@ def crops(seed: int, number: int) -> Pixels:
 
 
 class Pool:
-    """A pool that is being made, kept beside its archive so that it can go on after a stop."""
+    """A pool that is being made, kept beside its archive so that it can go on after a stop.
+
+    The crops are written straight into `FILE.part.npy`; `FILE.part.txt` says how many people are
+    done, and which pool it is.
+    """
 
     def __init__(self, out: Path, identities: int, views_each: int, seed: int) -> None:
         self._out, self._seed, self._each = out, seed, views_each
         self._identities = identities
-        self._part = out.with_suffix(f".{seed}x{views_each}.part.npy")
-        self._images = np.zeros((identities * views_each, CROP, CROP, 3), np.uint8)
+        self._images = out.with_suffix(".part.npy")
+        self._note = out.with_suffix(".part.txt")
+        self._name = f"{identities} people from seed {seed} in {views_each} views"
 
-    def resume(self) -> int:
-        """Take up what an earlier run left; return how many people are done."""
-        if not self._part.is_file():
+    def done(self) -> int:
+        """Return how many people an earlier run of this very pool has done."""
+        if not (self._images.is_file() and self._note.is_file()):
             return 0
-        kept = np.load(self._part, mmap_mode="r")[: len(self._images)]
-        done = len(kept) // self._each
-        self._images[: done * self._each] = kept[: done * self._each]
-        return done
+        count, _, name = self._note.read_text("utf-8").partition(" of ")
+        return int(count) if name == self._name else 0
 
     def make(self, done: int) -> None:
         """Render everybody from person `done` on. Raises StorageError."""
-        with Progress(console=notes) as progress:
-            task = progress.add_task("rendering people", total=self._identities, completed=done)
-            for number in range(done, self._identities):
-                first = number * self._each
-                self._images[first : first + self._each] = crops(self._seed + number, self._each)
-                progress.advance(task)
-                if (number + 1) % _SAVE_EVERY == 0:
-                    self._save(self._part, self._images[: first + self._each])
-        self._finish()
-
-    def _finish(self) -> None:
-        identity = np.repeat(np.arange(self._identities, dtype=np.int32), self._each)
         try:
-            np.savez(self._out, images=self._images, identity=identity, seed=self._seed)
+            with Progress(console=notes) as progress:
+                task = progress.add_task("rendering people", total=self._identities, completed=done)
+                images = self._opened(done)
+                for number in range(done, self._identities):
+                    first = number * self._each
+                    images[first : first + self._each] = crops(self._seed + number, self._each)
+                    progress.advance(task)
+                    if (number + 1) % _NOTED_EVERY == 0:
+                        self._write_note(number + 1)
+            self._finish(images)
         except OSError as error:
             raise StorageError(f"{self._out} cannot be written ({error}).") from error
-        self._part.unlink(missing_ok=True)
 
-    @staticmethod
-    def _save(path: Path, images: npt.NDArray[np.uint8]) -> None:
-        fresh = path.with_suffix(".new.npy")
-        try:
-            np.save(fresh, images)
-            fresh.replace(path)
-        except OSError as error:
-            raise StorageError(f"{path} cannot be written ({error}).") from error
+    def _opened(self, done: int) -> npt.NDArray[np.uint8]:
+        if done:
+            return np.lib.format.open_memmap(self._images, mode="r+")
+        self._note.unlink(missing_ok=True)
+        shape = (self._identities * self._each, CROP, CROP, 3)
+        return np.lib.format.open_memmap(self._images, mode="w+", dtype=np.uint8, shape=shape)
+
+    def _write_note(self, done: int) -> None:
+        write_atomically(self._note, f"{done} of {self._name}".encode())
+
+    def _finish(self, images: npt.NDArray[np.uint8]) -> None:
+        identity = np.repeat(np.arange(self._identities, dtype=np.int32), self._each)
+        np.savez(self._out, images=images, identity=identity, seed=self._seed)
+        self._images.unlink()
+        self._note.unlink(missing_ok=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -119,7 +126,7 @@ def _make(options: argparse.Namespace) -> int:
     if options.out.suffix != ".npz":
         raise ConfigurationError("--out must name a file that ends in .npz.")
     pool = Pool(options.out, options.identities, options.views, options.seed)
-    pool.make(pool.resume() if options.resume else 0)
+    pool.make(pool.done() if options.resume else 0)
     return 0
 
 
