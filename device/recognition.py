@@ -14,7 +14,7 @@ OnConfirmed = Callable[[Confirmed, Sighting], None]
 OnAttack = Callable[[], None]
 """Called once per track: a shot that came near a reference was judged a presentation attack."""
 
-_NO_SCALE = ScoreScale(threshold=0.99, bands=(0.995, 0.999))
+_NO_SCALE = ScoreScale(threshold=0.99, bands=(0.995, 0.999), same=0.99, twin=0.999)
 
 
 class Recogniser:

@@ -5,7 +5,7 @@ Never: keeps a probe, publishes a score. A face below the threshold leaves nothi
 it leaves a reference id and a few numbers until its track ends. Answers for R13 and R47.
 """
 
-from device.matching.comparison import Candidate, Limits, compare
+from device.matching.comparison import Candidate, Limits, compare, scores_of
 from device.matching.confirmation import Confirmation, Confirmed
 from device.matching.cooldown import Cooldown
 from device.matching.gallery import Gallery
@@ -18,4 +18,5 @@ __all__ = [
     "Gallery",
     "Limits",
     "compare",
+    "scores_of",
 ]

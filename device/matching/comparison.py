@@ -1,10 +1,11 @@
-"""One probe against the whole list: `G @ p`, threshold, margin."""
+"""One probe against the whole list: `G @ p`, normalised, threshold, margin."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from device.matching.gallery import Gallery
+from device.matching.cohort import levels
+from device.matching.gallery import Floats, Gallery
 from device.vision.sample import Probe
 
 
@@ -12,7 +13,7 @@ from device.vision.sample import Probe
 class Limits:
     """When a comparison returns a candidate.
 
-    threshold: lowest score (cosine similarity, -1 to 1). margin: least lead over the best other
+    threshold: lowest score, on the scale of `scores_of`. margin: least lead over the best other
     reference. threshold_id: name of the statement that the threshold comes from.
     """
 
@@ -30,15 +31,30 @@ class Candidate:
     margin: float
 
 
+def scores_of(gallery: Gallery, templates: Floats) -> Floats:
+    """Return the comparison scores of n probes with all references, (n, references) float32.
+
+    templates: (n, dimension) float32, rows of unit length. A score is the cosine similarity, less
+    what the probe and the reference have in common with everybody (`device.matching.cohort`);
+    mostly between -0.5 and 1. The one scale of thresholds, margins and bands.
+    """
+    cosines = templates @ gallery.matrix.T
+    of_probe = levels(cosines)
+    of_probe -= np.float32(gallery.level)
+    of_probe += gallery.surplus
+    of_probe *= np.float32(gallery.weight / 2)
+    cosines -= of_probe
+    of_probe.fill(0)
+    return np.asarray(cosines, np.float32)
+
+
 def compare(gallery: Gallery, probe: Probe, limits: Limits) -> Candidate | None:
     """Compare one probe with all references.
 
-    Several templates of one reference count as the best of them. Returns None below the threshold,
-    or when another reference comes nearer than the margin: two look-alikes are no candidate.
+    Returns None below the threshold, or when another reference comes nearer than the margin: two
+    look-alikes are no candidate.
     """
-    products = gallery.matrix @ probe.template
-    scores = np.maximum.reduceat(products, gallery.starts)
-    products.fill(0)
+    (scores,) = scores_of(gallery, probe.template[np.newaxis])
     best = int(scores.argmax())
     score = float(scores[best])
     # A NaN must not pass: `not >=`, rather than `<`.

@@ -20,7 +20,11 @@ _FLOAT32_BYTES = 4
 
 
 class Reference(Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry. templates: each `dimension` little-endian float32 values of unit length."""
+    """One entry. templates: one per photograph, each `dimension` little-endian float32 values.
+
+    A template's direction is what is compared. Its length is that of the embedder's output: a weak
+    photograph has a short one.
+    """
 
     reference_id: Annotated[str, Meta(min_length=1, max_length=128)]
     templates: Annotated[list[bytes], Meta(min_length=1, max_length=32)]

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from device.errors import ModelError, StorageError
 from device.files import sha256_of
+from device.vision.geometry import Alignment
 from device.vision.inference import Network, open_network
 
 CATALOGUE = "models.toml"
@@ -31,13 +32,14 @@ class Contract(Struct, frozen=True, forbid_unknown_fields=True):
     """What goes in and what comes out.
 
     input_shape: (1, height, width, 3). colour: order of the channels, 0-255.
-    output_shapes: sorted; runtimes do not promise an order.
+    output_shapes: sorted; runtimes do not promise an order. alignment: of an embedder's samples.
     """
 
     input_shape: tuple[int, int, int, int]
     input_dtype: str
     colour: Literal["BGR", "RGB"]
     output_shapes: list[list[int]]
+    alignment: Alignment = "arcface"
 
 
 class ScoreScale(Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,10 +47,14 @@ class ScoreScale(Struct, frozen=True, forbid_unknown_fields=True):
 
     threshold: default, for demonstrations; an operational one comes signed (R31).
     bands: lower edges of the bands "strong" and "very strong" (R47).
+    same, twin: for enrolment, plain cosines: below `same` two photographs are not taken for one
+    person's, from `twin` on two references are.
     """
 
     threshold: float
     bands: tuple[float, float]
+    same: float
+    twin: float
 
 
 class LiveScale(Struct, frozen=True, forbid_unknown_fields=True):

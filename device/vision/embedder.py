@@ -16,16 +16,22 @@ class Embedder:
         self.dimension = int(np.prod(network.output_shapes[0]))
         """Length of a template."""
 
-    def embed(self, sample: Sample) -> Probe:
-        """Return the template of one sample, (dimension,) float32, L2-normalised.
+    def features(self, sample: Sample) -> Floats:
+        """Return the embedder's own output for one sample, (dimension,) float32.
 
+        Its direction is the identity; its length is the shorter, the less there is to see of it.
         Raises ValueError when the network returns nothing usable (all zeros or not finite).
         """
         (output,) = self._network.run(sample.pixels)
-        template: Floats = output.reshape(-1)
-        length = float(np.linalg.norm(template))
+        features: Floats = output.reshape(-1)
+        length = float(np.linalg.norm(features))
         if not np.isfinite(length) or length < 1e-6:  # noqa: PLR2004 - no direction to speak of
             msg = "The embedder returned no template."
             raise ValueError(msg)
-        template /= length
-        return Probe(template)
+        return features
+
+    def embed(self, sample: Sample) -> Probe:
+        """Return the probe of one sample: its features at unit length. Raises ValueError."""
+        features = self.features(sample)
+        features /= np.linalg.norm(features)
+        return Probe(features)

@@ -1,6 +1,7 @@
 """`Eye`: the models that see, opened once, and the steps from a landmark to a probe."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -11,9 +12,20 @@ from device.vision.attack import AttackDetector
 from device.vision.catalogue import Catalogue, ModelEntry
 from device.vision.detector import Detector
 from device.vision.embedder import Embedder
+from device.vision.geometry import Nudge
 from device.vision.inference import Floats, RuntimeInfo
 from device.vision.quality import QualityLimits, appearance_of, faults_of_appearance
 from device.vision.sample import Aligner, Probe
+from device.vision.second_look import SecondLook
+
+NUDGES: Final = (
+    Nudge(),
+    *(Nudge(size=size) for size in (0.90, 0.95, 1.05)),
+    *(Nudge(degrees=degrees) for degrees in (-4.0, 4.0)),
+    *(Nudge(right=right) for right in (-0.025, 0.025)),
+    *(Nudge(down=down) for down in (-0.025, 0.025)),
+)
+"""Alignments of which a reference is the mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,7 @@ class Eye:
     """Detector, aligner and embedder with their limits. One thread owns it.
 
     attack: the attack detector, or None: then there is no presentation-attack detection.
+    second_look: finds the landmarks of a face that is compared again, more exactly.
     """
 
     detector: Detector
@@ -31,6 +44,7 @@ class Eye:
     embedder_entry: ModelEntry
     runtime: RuntimeInfo
     attack: AttackDetector | None = None
+    second_look: SecondLook | None = None
 
     @classmethod
     def open(cls, catalogue: Catalogue, models: ModelSettings, vision: VisionSettings) -> "Eye":
@@ -38,22 +52,24 @@ class Eye:
         edge_tpu = models.edge_tpu == "auto"
         detector_entry = catalogue.entry(models.detector, "detector")
         embedder_entry = catalogue.entry(models.embedder, "embedder")
-        detector = catalogue.open(detector_entry, models.threads, edge_tpu=edge_tpu)
+        detecting = catalogue.open(detector_entry, models.threads, edge_tpu=edge_tpu)
+        detector = Detector(detecting, vision.detection_threshold)
         network = catalogue.open(embedder_entry, models.threads, edge_tpu=edge_tpu)
         embedder = Embedder(network)
         attack = AttackDetector.configured(catalogue, models, vision)
-        runtimes = {"detector": detector.runtime, "embedder": network.runtime}
+        runtimes = {"detector": detecting.runtime, "embedder": network.runtime}
         if attack is not None:
             runtimes["attack detector"] = attack.runtime
         return cls(
-            detector=Detector(detector, vision.detection_threshold),
-            aligner=Aligner(embedder.side),
+            detector=detector,
+            aligner=Aligner(embedder.side, embedder_entry.contract.alignment),
             embedder=embedder,
             limits=limits_from(vision),
             detector_entry=detector_entry,
             embedder_entry=embedder_entry,
             runtime=_joint(runtimes),
             attack=attack,
+            second_look=SecondLook(detector),
         )
 
     @property
@@ -68,48 +84,61 @@ class Eye:
         return NO_PAD if self.attack is None else self.attack.threshold_id
 
     def reference(self, main: Picture, landmarks: Floats) -> tuple[Probe | None, list[str]]:
-        """Like `probe`, for enrolment: the mean of the face and its mirror image.
+        """Like `probe`, for enrolment: the mean of what slightly strayed alignments would give.
 
-        A mirrored mean costs the device nothing and forgives a photograph that is turned aside.
+        It costs the device nothing, and a probe's alignment strays too. The template keeps the
+        length of the embedder's output, by which a list knows its weaker photographs.
         """
-        probe, faults = self.probe(main, landmarks)
-        if probe is None:
-            return None, faults
+        mean = np.zeros(self.embedder.dimension, np.float32)
         try:
-            sample = self.aligner.align(main, landmarks)
-            try:
-                sample.pixels[:] = sample.pixels[:, ::-1].copy()
-                mirrored = self.embedder.embed(sample)
-            finally:
-                sample.wipe()
-            mean = probe.template + mirrored.template
-            mirrored.wipe()
-        finally:
-            probe.wipe()
-        return Probe(mean / np.linalg.norm(mean)), []
+            landmarks = self._exact(main, landmarks)
+            faults = self._faults(main, landmarks)
+            if faults:
+                return None, faults
+            for nudge in NUDGES:
+                sample = self.aligner.align(main, landmarks, nudge)
+                try:
+                    mean += self.embedder.features(sample) / np.float32(len(NUDGES))
+                finally:
+                    sample.wipe()
+        except ValueError as error:
+            mean.fill(0)
+            return None, [str(error)]
+        except BaseException:
+            mean.fill(0)
+            raise
+        return Probe(mean), []
 
     @property
     def wiped(self) -> bool:
         """True when no pixel of a frame and no face is left in the buffers."""
-        wiped = self.aligner.wiped and self.detector.wiped
-        return wiped and (self.attack is None or self.attack.wiped)
+        parts = (self.aligner, self.detector, self.second_look, self.attack)
+        return all(part is None or part.wiped for part in parts)
 
     def probe(self, main: Picture, landmarks: Floats) -> tuple[Probe | None, list[str]]:
-        """Cut out, judge and embed one face; the crop is wiped before this returns.
+        """Look again, cut out, judge and embed one face; the crop is wiped before this returns.
 
         landmarks: (5, 2) float32 in pixels of `main`. Returns the probe, or None and why not.
         """
         try:
-            sample = self.aligner.align(main, landmarks)
+            sample = self.aligner.align(main, self._exact(main, landmarks))
             try:
                 faults = faults_of_appearance(appearance_of(sample.pixels), self.limits)
-                if faults:
-                    return None, faults
-                return self.embedder.embed(sample), []
+                return (None, faults) if faults else (self.embedder.embed(sample), [])
             finally:
                 sample.wipe()
         except ValueError as error:
             return None, [str(error)]
+
+    def _exact(self, main: Picture, landmarks: Floats) -> Floats:
+        return landmarks if self.second_look is None else self.second_look(main, landmarks)
+
+    def _faults(self, main: Picture, landmarks: Floats) -> list[str]:
+        sample = self.aligner.align(main, landmarks)
+        try:
+            return faults_of_appearance(appearance_of(sample.pixels), self.limits)
+        finally:
+            sample.wipe()
 
 
 def _joint(runtimes: dict[str, RuntimeInfo]) -> RuntimeInfo:

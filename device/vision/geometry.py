@@ -1,6 +1,7 @@
 """Similarity transforms between a face in a picture and the embedder's template."""
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 
@@ -20,9 +21,40 @@ ARCFACE_112: Final[Floats] = np.array(
 )
 
 
-def template_points(side: int) -> Floats:
+Alignment = Literal["arcface", "open-model-zoo"]
+"""Which template an embedder was trained on.
+
+arcface: `ARCFACE_112`. open-model-zoo: its narrow form, 96 pixels wide without the 8 on either
+side, stretched to a square: the face is larger in the crop. Source: Open Model Zoo, face
+recognition demo, reference landmarks of face-reidentification-retail-0095.
+"""
+
+
+def template_points(side: int, alignment: Alignment = "arcface") -> Floats:
     """Return the five template points in a crop of `side` pixels, (5, 2) float32."""
-    return ARCFACE_112 * np.float32(side / 112)
+    if alignment == "arcface":
+        return ARCFACE_112 * np.float32(side / 112)
+    narrow = ARCFACE_112 - np.array([8, 0], np.float32)
+    return np.asarray(narrow * np.array([side / 96, side / 112], np.float32), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """A small error of alignment. size: factor. right, down: shift as part of the crop's side."""
+
+    size: float = 1.0
+    degrees: float = 0.0
+    right: float = 0.0
+    down: float = 0.0
+
+
+def nudged(points: Floats, side: int, nudge: Nudge) -> Floats:
+    """Return template points (5, 2) turned and sized about the crop's middle, then shifted."""
+    angle = np.radians(nudge.degrees)
+    turn = nudge.size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    middle = np.full(2, (side - 1) / 2)
+    shift = side * np.array([nudge.right, nudge.down])
+    return np.asarray((points - middle) @ turn.T + middle + shift, np.float32)
 
 
 def similarity(source: Floats, target: Floats) -> Floats:

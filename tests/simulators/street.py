@@ -24,6 +24,8 @@ from device.vision.sample import Aligner, Probe
 SIDE = 112
 WIDTH, HEIGHT = 640, 360
 DIMENSION = 16
+LENGTH = np.float32(4)
+"""Of the stand-in embedder's output."""
 SHA = "ab" * 32
 
 
@@ -117,10 +119,13 @@ class HueEmbedder:
         self.calls = 0
         self.probes = []
 
-    def embed(self, sample):
+    def features(self, sample):
         self.calls += 1
         hsv = cv2.cvtColor(sample.pixels[40:72, 40:72], cv2.COLOR_BGR2HSV)
-        probe = Probe(template(float(np.median(hsv[:, :, 0]))))
+        return LENGTH * template(float(np.median(hsv[:, :, 0])))
+
+    def embed(self, sample):
+        probe = Probe(self.features(sample) / LENGTH)
         self.probes.append(probe)
         return probe
 
@@ -164,7 +169,7 @@ def eye(configuration):
         embedder=HueEmbedder(),
         limits=limits_from(configuration.vision),
         detector_entry=entry("detector"),
-        embedder_entry=entry("embedder", ScoreScale(0.8, (0.9, 0.95))),
+        embedder_entry=entry("embedder", ScoreScale(0.8, (0.9, 0.95), same=0.8, twin=0.95)),
         runtime=RuntimeInfo("stand-in", "1", "CPU", 1),
     )
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.simulators.street import Person, eye, picture, settings
+from tests.simulators.street import LENGTH, Person, eye, picture, settings
 from tools.desk.enrolment import Report, template_of
 from tools.desk.gate import LIMITS
 
@@ -25,7 +25,7 @@ def _person(size=100):
 
 def test_a_good_photograph_is_enrolled(tmp_path):
     template, report = _enrol(tmp_path, _person())
-    assert np.linalg.norm(np.frombuffer(template, "<f4")) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(np.frombuffer(template, "<f4")) == pytest.approx(LENGTH)
     assert report.rejected == []
 
 

@@ -1,11 +1,14 @@
 """From a landmark to a probe or a reference: what is refused, and what is wiped on every way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from device.capture.frame import Picture
+from device.vision.eye import NUDGES
 from device.vision.quality import QualityLimits
-from tests.simulators.street import SIDE, Person, eye, picture, settings, template
+from tests.simulators.street import LENGTH, SIDE, Person, eye, picture, settings, template
 
 PERSON = Person(30, 200)
 
@@ -47,33 +50,83 @@ def test_landmarks_that_make_no_face_are_a_fault_and_no_crash():
         assert len(faults) == 1
 
 
-def test_a_reference_is_the_mean_of_the_face_and_its_mirror_image():
+def test_a_reference_is_the_mean_over_slightly_strayed_alignments():
     seeing, main, landmarks = _looked(picture([PERSON], 0))
-    embedded = []
-    good = seeing.embedder.embed
-    seeing.embedder.embed = lambda sample: embedded.append(sample.pixels.copy()) or good(sample)
+    seen = []
+
+    def features(sample):
+        seen.append(sample.pixels.copy())
+        return 16 * np.eye(16, dtype=np.float32)[len(seen) - 1]
+
+    seeing.embedder.features = features
     reference, faults = seeing.reference(main, landmarks)
     assert faults == []
-    assert np.array_equal(embedded[1], embedded[0][:, ::-1])
-    assert np.linalg.norm(reference.template) == pytest.approx(1, abs=1e-5)
-    assert all(not probe.template.any() for probe in seeing.embedder.probes)
+    assert len(seen) == len(NUDGES) == 10
+    assert reference.template == pytest.approx([1.6] * 10 + [0] * 6)
+    exact = seeing.aligner.align(main, landmarks).pixels
+    assert [np.array_equal(crop, exact) for crop in seen] == [True] + [False] * 9
+    seeing.aligner.align(main, landmarks).wipe()
     assert seeing.wiped
 
 
-def test_a_reference_whose_mirror_image_fails_leaves_nothing():
+def test_a_reference_keeps_the_length_of_the_embedders_output():
     seeing, main, landmarks = _looked(picture([PERSON], 0))
-    good = seeing.embedder.embed
+    reference, _ = seeing.reference(main, landmarks)
+    assert np.linalg.norm(reference.template) == pytest.approx(LENGTH, rel=0.01)
+    assert float(reference.template @ template(30)) / LENGTH > 0.99
+
+
+def test_a_crop_too_poor_for_a_reference_is_never_embedded():
+    bright, dark = _dark()
+    seeing, _, landmarks = _looked(bright)
+    reference, faults = seeing.reference(Picture.of_bgr(dark), landmarks)
+    assert reference is None
+    assert any(fault.startswith("too dark") for fault in faults)
+    assert seeing.embedder.calls == 0
+    assert seeing.wiped
+
+
+def test_a_reference_whose_second_crop_fails_leaves_nothing():
+    seeing, main, landmarks = _looked(picture([PERSON], 0))
+    good = seeing.embedder.features
 
     def fail_second(sample):
         if seeing.embedder.calls:
             raise RuntimeError("fault injected")
         return good(sample)
 
-    seeing.embedder.embed = fail_second
+    seeing.embedder.features = fail_second
     with pytest.raises(RuntimeError, match="injected"):
         seeing.reference(main, landmarks)
-    assert not seeing.embedder.probes[0].template.any()
     assert seeing.wiped
+
+
+def test_an_embedder_that_returns_nothing_is_a_fault_of_the_reference():
+    seeing, main, landmarks = _looked(picture([PERSON], 0))
+
+    def nothing(sample):
+        raise ValueError("The embedder returned no template.")
+
+    seeing.embedder.features = nothing
+    assert seeing.reference(main, landmarks) == (None, ["The embedder returned no template."])
+    assert seeing.wiped
+
+
+def test_both_look_again_before_they_cut():
+    seeing, main, landmarks = _looked(picture([PERSON], 0))
+    asked = []
+
+    def second_look(picture, first):
+        asked.append(first)
+        return first + np.float32(9000)
+
+    seeing = replace(seeing, second_look=second_look)
+    for make in (seeing.probe, seeing.reference):
+        result, faults = make(main, landmarks)
+        assert result is None
+        assert faults == ["The face lies outside the picture."]
+    assert len(asked) == 2
+    assert all(np.array_equal(first, landmarks) for first in asked)
 
 
 def test_the_limits_come_from_the_configuration():

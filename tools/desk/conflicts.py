@@ -6,6 +6,7 @@ somebody's id; a person with two ids is never found, since no reference then lea
 
 import numpy as np
 
+from device.matching.gallery import directions_of
 from device.protocol.watchlist import Reference
 
 
@@ -13,11 +14,11 @@ def conflicts(references: list[Reference], same: float, twin: float) -> dict[str
     """Return the reference ids that may not be enrolled, each with the reason.
 
     same: lowest score of two photographs of one person. twin: score from which two references are
-    taken for one person. Scores are cosines, of the embedder's own scale.
+    taken for one person. Both are cosines, of the embedder's own scale.
     """
     found: dict[str, str] = {}
     for reference in references:
-        rows = _rows(reference)
+        rows = directions_of(reference)
         lowest = float((rows @ rows.T).min())
         if lowest < same:
             found[reference.reference_id] = (
@@ -29,7 +30,7 @@ def conflicts(references: list[Reference], same: float, twin: float) -> dict[str
 
 
 def _add_twins(references: list[Reference], twin: float, found: dict[str, str]) -> None:
-    rows = np.concatenate([_rows(reference) for reference in references])
+    rows = np.concatenate([directions_of(reference) for reference in references])
     counts = [len(reference.templates) for reference in references]
     owner = np.repeat(np.arange(len(references)), counts)
     scores = rows @ rows.T
@@ -42,7 +43,3 @@ def _add_twins(references: list[Reference], twin: float, found: dict[str, str]) 
                     f"it shows the same person as {rival.reference_id}, or one who looks alike: "
                     "keep one of them",
                 )
-
-
-def _rows(reference: Reference) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return np.stack([np.frombuffer(template, "<f4") for template in reference.templates])

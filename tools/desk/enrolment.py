@@ -57,7 +57,7 @@ def enrol(options: argparse.Namespace) -> int:
         if templates:
             references.append(Reference(reference_id, templates))
     edges = scale_of(eye.embedder_entry)
-    for reference_id, reason in conflicts(references, edges.threshold, edges.bands[1]).items():
+    for reference_id, reason in conflicts(references, edges.same, edges.twin).items():
         report.rejected.append((reference_id, reason))
         references = [r for r in references if r.reference_id != reference_id]
     report.enrolled = [reference.reference_id for reference in references]

@@ -1,0 +1,61 @@
+"""Score normalisation: how near a face stands to everybody, taken off its scores.
+
+Some references resemble many people, and some probes (a blurred, a turned, an ordinary face) come
+near many references. Their scores are high against everybody and say little. So each side has a
+*level*, the mean of its highest scores against the others of the list, and half of what a side's
+level has above the list's own is taken off the score:
+
+    score = cosine - w/2 * (level of the reference - mean) - w/2 * (level of the probe - mean)
+
+where "mean" is the mean level of all references: what is ordinary costs nothing, and the scale
+stays that of the cosine. The list itself is the cohort: nothing else needs to be stored, and
+nobody's face but theirs is used. Source: cross-domain similarity local scaling, Conneau et al.,
+"Word translation without parallel data", ICLR 2018; in biometrics, adaptive symmetric
+normalisation.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+NEIGHBOURS: Final = 10
+"""How many of the highest scores make a level."""
+
+
+def weight_of(others: int) -> float:
+    """Return w in [0, 1): how far to trust levels taken from so many other references.
+
+    A list of one has nobody to take a level from; a short one knows it badly.
+    """
+    return others / (others + NEIGHBOURS)
+
+
+def levels(cosines: Floats) -> Floats:
+    """Return the level of each probe as each reference sees it, without itself.
+
+    cosines: (n, references) float32, of n probes. Returns the same shape: in column j the mean of
+    the highest `NEIGHBOURS` of the row's other cosines, or of all where there are fewer; 0 for a
+    list of one.
+    """
+    others = cosines.shape[1] - 1
+    count = min(NEIGHBOURS, others)
+    if count == 0:
+        return np.zeros_like(cosines)
+    # The highest of all but one are among the highest one more of all.
+    highest = np.partition(cosines, others - count, axis=1)[:, others - count :]
+    last = highest.min(axis=1, keepdims=True)
+    total = highest.sum(axis=1, keepdims=True)
+    # A reference that is among them leaves; otherwise the lowest of them does.
+    leaves = np.where(cosines >= last, cosines, last)
+    return np.asarray((total - leaves) / np.float32(count), np.float32)
+
+
+def levels_of_references(directions: Floats, matrix: Floats) -> Floats:
+    """Return the level of every reference among the others, (n,) float32.
+
+    directions: (n, dimension) float32, the references as probes. matrix: as references.
+    """
+    return np.ascontiguousarray(np.diagonal(levels(directions @ matrix.T)))
