@@ -31,10 +31,10 @@ from tools.lab.evaluate.report import (
     MissingSize,
     PipelineVersion,
 )
-from tools.lab.evaluate.searches import Searches, search_mated, search_non_mated
+from tools.lab.evaluate.searches import Searcher, Searches
 from tools.lab.evaluate.statement import StatedThreshold, ThresholdStatement, stated
 from tools.lab.evaluate.tradeoff import Tradeoff
-from tools.lab.evaluate.verification import false_matches, verification_of
+from tools.lab.evaluate.verification import Comparisons, comparisons_of, verification_of
 from tools.lab.manifest import Item
 
 _GROUP_FPIRS = TARGETS[:2]
@@ -69,16 +69,19 @@ def evaluate(work: Work, sizes: Sequence[int], environment: dict[str, str]) -> E
     """Return all figures. sizes: of the lists beside the whole gallery."""
     look_at_all(work, sizes)
     material = gather(work)
-    found = _identification(work.pipeline, material, sizes)
+    found = _identification(Searcher(work.pipeline, material.references), material, sizes)
     if found.whole is None:
         raise TypeError("The whole gallery was not searched.")
     mated, non_mated, thresholds = found.whole
     ours = _outcomes(work, material.mated_items, mated, thresholds)
     theirs = _outcomes(work, material.non_mated_items, non_mated, thresholds)
     dataset, version = _data_set(work, material), _version(work.pipeline)
-    verification = verification_of(material.mated, material.non_mated, len(material.gallery))
+    single = comparisons_of(
+        material.mated, material.non_mated, work.pipeline.gallery(material.watchlist).matrix
+    )
+    verification = verification_of(single)
     one_to_one = next(p.threshold for p in verification.points if p.target_fmr == _GROUP_FMR)
-    compared = [
+    levels = [
         Thresholds(target, threshold, one_to_one)
         for target, threshold in zip(TARGETS, thresholds, strict=True)
         if target in _GROUP_FPIRS
@@ -102,14 +105,14 @@ def evaluate(work: Work, sizes: Sequence[int], environment: dict[str, str]) -> E
         conditions=conditions_of(ours, theirs),
         verification=verification,
         pairs=pairs_of(work),
-        differentials=_differentials(work, material, ours, theirs, compared),
+        differentials=_differentials(work, material, (ours, theirs), single, levels),
         detection=detection_of(work, material, thresholds),
         attacks=attacks_of(work, material, thresholds),
         environment=environment,
     )
 
 
-def _identification(pipeline: Pipeline, material: Material, sizes: Sequence[int]) -> _Identified:
+def _identification(searcher: Searcher, material: Material, sizes: Sequence[int]) -> _Identified:
     gallery = len(material.gallery)
     result = _Identified()
     for size in sorted({gallery, *sizes}):
@@ -117,7 +120,7 @@ def _identification(pipeline: Pipeline, material: Material, sizes: Sequence[int]
         if not lists:
             result.missing.append(MissingSize(size, _too_few(size, material)))
             continue
-        found, false, tradeoff = _searched(pipeline, material, lists)
+        found, false, tradeoff = _searched(searcher, material, lists)
         result.figures.append(figures_of(tradeoff, material.mated, found, lists, gallery))
         result.stated += stated(size, tradeoff, TARGETS, whole=size == gallery)
         if size == gallery:
@@ -127,10 +130,10 @@ def _identification(pipeline: Pipeline, material: Material, sizes: Sequence[int]
 
 
 def _searched(
-    pipeline: Pipeline, material: Material, lists: list[DrawnList]
+    searcher: Searcher, material: Material, lists: list[DrawnList]
 ) -> tuple[Searches, Searches, Tradeoff]:
-    found = search_mated(pipeline, material.mated, lists)
-    false = search_non_mated(pipeline, material.non_mated, lists)
+    found = searcher.mated(material.mated, lists)
+    false = searcher.non_mated(material.non_mated, lists)
     return found, false, tradeoff_of(material.mated, material.non_mated, found, false)
 
 
@@ -155,8 +158,13 @@ def _outcomes(
 
 
 def _differentials(
-    work: Work, material: Material, ours: Outcomes, theirs: Outcomes, thresholds: list[Thresholds]
+    work: Work,
+    material: Material,
+    outcomes: tuple[Outcomes, Outcomes],
+    single: Comparisons,
+    thresholds: list[Thresholds],
 ) -> list[Differential]:
+    ours, theirs = outcomes
     found, false = material.mated.counted, material.non_mated.counted
     enrolled = np.array([item.identities[0] for item in material.gallery_items], np.str_)
     refused = np.array([bool(fault) for fault in material.refused], np.bool_)
@@ -165,7 +173,8 @@ def _differentials(
         np.concatenate([ours.names[found], theirs.names[false]]),
         np.concatenate([ours.failed[found], theirs.failed[false]]),
     )
-    matches = false_matches(material.non_mated, len(material.gallery), thresholds[0].fmr)
+    matches = np.count_nonzero(single.others >= thresholds[0].fmr, axis=1).astype(np.intp)
+    compared = np.full(len(matches), single.others.shape[1], np.intp)
     return [
         differential_of(
             attribute,
@@ -175,7 +184,7 @@ def _differentials(
                 fta=acquired,
                 fnir=Events.single(ours.names[found], ~ours.hits[place][found]),
                 fpir=Events.single(theirs.names[false], theirs.hits[place][false]),
-                fmr=Events(*matches),
+                fmr=Events(single.other_names, matches, compared),
             ),
             at,
         )

@@ -1,4 +1,4 @@
-"""What the arithmetic works on: enrolled references, compared probes, strangers who fill lists."""
+"""What the searches are made of: enrolled references, probes, strangers who fill lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ _NO_FACE = "no face was found"
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Everybody's templates as scores.
+    """Everybody's templates.
 
     gallery: names of the enrolled, in the order of their references. refused: why each gallery
     picture was not enrolled, empty where it was. mated, non_mated: the probes that are searched,
@@ -69,6 +69,11 @@ class Material:
     non_mated_items: list[Item]
     fillers: npt.NDArray[np.bool_]
     unsearched: int
+
+    @property
+    def watchlist(self) -> list[list[bytes]]:
+        """Return the references of the whole gallery."""
+        return self.references[: len(self.gallery)]
 
 
 def first_pictures(plan: Plan) -> dict[str, Item]:
@@ -110,9 +115,9 @@ def gather(work: Work) -> Material:
         gallery_items=[item for name in sorted(plan.gallery) for item in plan.gallery[name]],
         refused=refused,
         references=references,
-        mated=_probes(work, mated_items, references, place_of),
+        mated=_probes(work, mated_items, place_of),
         mated_items=mated_items,
-        non_mated=_probes(work, plan.non_mated, references, stranger_of),
+        non_mated=_probes(work, plan.non_mated, stranger_of),
         non_mated_items=plan.non_mated,
         fillers=fillers,
         unsearched=len(plan.mated) - len(mated_items),
@@ -153,21 +158,16 @@ def fault_of(look: Look) -> str:
     return subject.fault
 
 
-def _probes(
-    work: Work,
-    items: Sequence[Item],
-    references: list[list[bytes]],
-    owner_of: dict[str, int],
-) -> Probes:
-    pipeline = work.pipeline
+def _probes(work: Work, items: Sequence[Item], owner_of: dict[str, int]) -> Probes:
+    dimension = work.pipeline.dimension
     subjects = [subject_of(work.look(item)) for item in items]
     # A face judged an attack raises no candidate, whatever its score.
     comparable = np.array([bool(s and s.template and not s.attack) for s in subjects], np.bool_)
-    blank = np.zeros(pipeline.dimension, "<f4").tobytes()
+    blank = np.zeros(dimension, "<f4").tobytes()
     templates = [(s.template if s else b"") or blank for s in subjects]
     names = [item.identities[0] for item in items]
     return Probes(
-        scores=pipeline.scores(matrix_of(templates, pipeline.dimension), references),
+        templates=matrix_of(templates, dimension),
         comparable=comparable,
         owner=np.array([owner_of[name] for name in names], np.intp),
         names=np.array(names, np.str_),

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from device.matching import Gallery
 from tools.lab.evaluate import detection
 from tools.lab.evaluate.attack import attack_figures
 from tools.lab.evaluate.figures import NotEvaluated
 from tools.lab.evaluate.identification import TARGETS
 from tools.lab.evaluate.material import Material, Work, subject_of
-from tools.lab.evaluate.pipeline import Pipeline, matrix_of
+from tools.lab.evaluate.pipeline import matrix_of
 from tools.lab.evaluate.report import AttackFigures, DetectionFigures, Named, PairFigures
-from tools.lab.evaluate.resampling import Doubles
 from tools.lab.evaluate.verification import Pair, pair_figures
 from tools.lab.manifest import Item
 
@@ -34,7 +34,8 @@ def _score(work: Work, pair: Pair) -> float:
     if not reference or subject is None or not subject.template:
         return -np.inf
     probe = matrix_of([subject.template], work.pipeline.dimension)
-    return float(work.pipeline.scores(probe, [[reference]])[0, 0])
+    gallery = work.pipeline.gallery([[reference]])
+    return float((probe @ gallery.matrix.T)[0, 0])
 
 
 def detection_of(work: Work, material: Material, thresholds: Sequence[float]) -> DetectionFigures:
@@ -47,7 +48,8 @@ def detection_of(work: Work, material: Material, thresholds: Sequence[float]) ->
     mean, low, high = detection.per_picture(counts) or (None, None, None)
     any_face = np.array(counts, np.intp) > 0
     compared = [any(face.template for face in looks[i.path].faces) for i in plan.negatives]
-    best = [_best_score(work, item, material) for item in plan.negatives]
+    gallery = work.pipeline.gallery(material.watchlist)
+    best = [_best_score(work, item, gallery) for item in plan.negatives]
     return DetectionFigures(
         recall=recall,
         recall_by_source=by_source,
@@ -70,25 +72,19 @@ def detection_of(work: Work, material: Material, thresholds: Sequence[float]) ->
     )
 
 
-def _best_score(work: Work, item: Item, material: Material) -> float:
+def _best_score(work: Work, item: Item, gallery: Gallery) -> float:
     """Return the highest score of a candidate that any face of a picture raises."""
     templates = [face.template for face in work.look(item).faces if face.template]
     if not templates:
         return -np.inf
-    return float(_hits(work.pipeline, templates, material)[1].max())
-
-
-def _hits(
-    pipeline: Pipeline, templates: Sequence[bytes], material: Material
-) -> tuple[list[int], Doubles]:
-    probes = matrix_of(templates, pipeline.dimension)
-    hits = pipeline.hits(pipeline.scores(probes, material.references[: len(material.gallery)]))
-    return hits.best.tolist(), hits.scores
+    probes = matrix_of(templates, work.pipeline.dimension)
+    return float(work.pipeline.search(gallery, probes).scores.max())
 
 
 def attacks_of(work: Work, material: Material, thresholds: Sequence[float]) -> AttackFigures:
     """Return what attack detection lets through, and whom attacks would raise."""
     place_of = {name: place for place, name in enumerate(material.gallery)}
+    gallery = work.pipeline.gallery(material.watchlist)
     raised: dict[Path, list[bool]] = {}
     for item in work.plan.spoofs:
         owner = place_of.get("|".join(item.identities))
@@ -97,8 +93,9 @@ def attacks_of(work: Work, material: Material, thresholds: Sequence[float]) -> A
         subject = subject_of(work.look(item))
         score = -np.inf
         if subject is not None and subject.template and not subject.attack:
-            best, scores = _hits(work.pipeline, [subject.template], material)
-            score = scores[0] if best[0] == owner else -np.inf
+            probe = matrix_of([subject.template], work.pipeline.dimension)
+            hits = work.pipeline.search(gallery, probe)
+            score = float(hits.scores[0]) if hits.best[0] == owner else -np.inf
         raised[item.path] = [bool(score >= threshold) for threshold in thresholds]
     return attack_figures(
         work.pipeline.attack_detection,

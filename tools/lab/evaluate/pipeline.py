@@ -1,8 +1,8 @@
 """The device's own steps, called for pictures of a data set: nothing here judges or compares anew.
 
 A picture becomes a reference as enrolment makes one, and probes as `passerby match` makes them. The
-arithmetic of a comparison is the device's too (`gallery @ probe`, best template per reference,
-margin), done for many probes at once; a test holds it to `device.matching.compare`.
+scores are the device's too; only the margin is applied here, to many probes at once, and a test
+holds that to `device.matching.compare`.
 """
 
 import hashlib
@@ -22,8 +22,9 @@ from device import __version__
 from device.capture.frame import Picture
 from device.capture.stills import read_still
 from device.errors import ModelError, PictureError
+from device.matching import Gallery, scores_of
 from device.protocol.alert import ModelHash
-from device.protocol.watchlist import Reference
+from device.protocol.watchlist import DemonstrationList, Reference
 from device.protocol.wording import NO_PAD
 from device.recognition import scale_of
 from device.settings import (
@@ -199,25 +200,28 @@ class Pipeline:
         ((_, reason),) = report.rejected
         return Enrolment(b"", _kinds(reason.split("; ")))
 
-    def scores(self, probes: Floats, references: Sequence[Sequence[bytes]]) -> Floats:
-        """Return the comparison scores, (probes, references) float32.
+    def gallery(self, references: Sequence[Sequence[bytes]]) -> Gallery:
+        """Return a watchlist in memory; its references are named by their places."""
+        entry = self._eye.embedder_entry
+        listed = DemonstrationList(
+            list_id="",
+            version=1,
+            created_at="",
+            embedder=entry.name,
+            embedder_sha256=entry.sha256,
+            dimension=self.dimension,
+            references=[Reference(str(k), list(each)) for k, each in enumerate(references)],
+        )
+        return Gallery(listed, entry.sha256, self.dimension)
 
-        probes: (n, dimension). references: the templates of each; the best of them counts.
-        """
-        counts = [len(templates) for templates in references]
-        starts = np.cumsum([0, *counts[:-1]], dtype=np.intp)
-        joined = b"".join(template for templates in references for template in templates)
-        matrix = np.frombuffer(joined, "<f4").reshape(sum(counts), self.dimension)
-        return np.maximum.reduceat(probes @ matrix.T, starts, axis=1)
-
-    def hits(self, scores: Floats) -> Hits:
+    def search(self, gallery: Gallery, probes: Floats) -> Hits:
         """Return what each probe's search would return: the best reference, if it leads enough.
 
-        scores: (n, references) of one list, from `scores`.
+        probes: (n, dimension) float32, rows of unit length.
         """
+        scores = scores_of(gallery, probes)
         best = scores.argmax(axis=1)
-        rows = np.arange(len(scores))
-        first = scores[rows, best].astype(np.float64)
+        first = scores[np.arange(len(scores)), best].astype(np.float64)
         if scores.shape[1] > 1:
             second = np.partition(scores, -2, axis=1)[:, -2].astype(np.float64)
             first = np.where(first - second >= self.settings.matching.margin, first, -np.inf)
@@ -227,7 +231,7 @@ class Pipeline:
         """Return the names of the references that enrolment refuses because of each other."""
         edges = scale_of(self._eye.embedder_entry)
         listed = [Reference(name, list(templates)) for name, templates in references.items()]
-        return set(conflicts(listed, edges.threshold, edges.bands[1]))
+        return set(conflicts(listed, edges.same, edges.twin))
 
 
 def _choose(catalogue: Catalogue, collection: Collection, role: Role, default: str) -> ModelEntry:

@@ -1,5 +1,6 @@
 """All probes searched in lists of one size: what the device would return, as scores."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +17,13 @@ from tools.lab.evaluate.tradeoff import Trials
 class Probes:
     """Probes of one kind, a row each.
 
-    scores: (n, references) float32 against every reference there is. comparable: whether the device
-    would compare it at all; the scores of the others mean nothing. owner: for a mated probe the
-    place of its own reference, for a non-mated one the number of the stranger. names: whose it is.
-    counted: whether main figures count it.
+    templates: (n, dimension) float32. comparable: whether the device would compare it at all; the
+    templates of the others are nought. owner: for a mated probe the place of its own reference, for
+    a non-mated one the number of the stranger. names: whose it is. counted: whether main figures
+    count it.
     """
 
-    scores: Floats
+    templates: Floats
     comparable: npt.NDArray[np.bool_]
     owner: Codes
     names: npt.NDArray[np.str_]
@@ -48,37 +49,43 @@ class Searches:
         return Trials(self.scores[keep], probes.names[self.rows[keep]])
 
 
-def search_mated(pipeline: Pipeline, probes: Probes, lists: list[DrawnList]) -> Searches:
-    """Search each mated probe in the lists that hold its reference."""
-    parts = []
-    for drawn in lists:
-        rows = np.flatnonzero(np.isin(probes.owner, drawn.members))
-        best, scores = _searched(pipeline, probes, rows, drawn)
-        right = (drawn.members[best] == probes.owner[rows]) & probes.comparable[rows]
-        parts.append((rows, np.where(right, scores, -np.inf), right))
-    return _joined(parts)
+class Searcher:
+    """Searches probes in watchlists made of references, as the device does."""
 
+    def __init__(self, pipeline: Pipeline, references: Sequence[Sequence[bytes]]) -> None:
+        """references: the templates of everybody who can be on a list, by their places."""
+        self._pipeline = pipeline
+        self._references = references
 
-def search_non_mated(pipeline: Pipeline, probes: Probes, lists: list[DrawnList]) -> Searches:
-    """Search each non-mated probe in the lists that are there for it."""
-    parts = []
-    for drawn in lists:
-        rows = np.flatnonzero(drawn.strangers[probes.owner])
-        _, scores = _searched(pipeline, probes, rows, drawn)
-        parts.append((rows, scores, np.zeros(len(rows), np.bool_)))
-    return _joined(parts)
+    def mated(self, probes: Probes, lists: list[DrawnList]) -> Searches:
+        """Search each mated probe in the lists that hold its reference."""
+        parts = []
+        for drawn in lists:
+            rows = np.flatnonzero(np.isin(probes.owner, drawn.members))
+            best, scores = self._search(probes, rows, drawn)
+            right = (drawn.members[best] == probes.owner[rows]) & probes.comparable[rows]
+            parts.append((rows, np.where(right, scores, -np.inf), right))
+        return _joined(parts)
 
+    def non_mated(self, probes: Probes, lists: list[DrawnList]) -> Searches:
+        """Search each non-mated probe in the lists that are there for it."""
+        parts = []
+        for drawn in lists:
+            rows = np.flatnonzero(drawn.strangers[probes.owner])
+            _, scores = self._search(probes, rows, drawn)
+            parts.append((rows, scores, np.zeros(len(rows), np.bool_)))
+        return _joined(parts)
 
-def _searched(
-    pipeline: Pipeline, probes: Probes, rows: Codes, drawn: DrawnList
-) -> tuple[Codes, Doubles]:
-    """Return the best reference's place in the list and its score for each row."""
-    best = np.zeros(len(rows), np.intp)
-    scores = np.full(len(rows), -np.inf)
-    usable = probes.comparable[rows]
-    hits = pipeline.hits(probes.scores[np.ix_(rows[usable], drawn.members)])
-    best[usable], scores[usable] = hits.best, hits.scores
-    return best, scores
+    def _search(self, probes: Probes, rows: Codes, drawn: DrawnList) -> tuple[Codes, Doubles]:
+        """Return the best reference's place in the list and its score for each row."""
+        best = np.zeros(len(rows), np.intp)
+        scores = np.full(len(rows), -np.inf)
+        usable = probes.comparable[rows]
+        if usable.any():
+            gallery = self._pipeline.gallery([self._references[k] for k in drawn.members.tolist()])
+            hits = self._pipeline.search(gallery, probes.templates[rows[usable]])
+            best[usable], scores[usable] = hits.best, hits.scores
+        return best, scores
 
 
 def _joined(parts: list[tuple[Codes, Doubles, npt.NDArray[np.bool_]]]) -> Searches:

@@ -1,6 +1,7 @@
 """One to one: FMR and FNMR of single comparisons, and the accuracy over a file of pairs.
 
-Verification is not what the device does; it shows the embedder apart from list size and margin.
+Verification is not what the device does: without a list there is no margin and no normalisation,
+and the score is the cosine. It shows the embedder apart from the rest.
 """
 
 import csv
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.errors import PictureError
+from device.vision.inference import Floats
 from tools.lab.evaluate.figures import Rate
 from tools.lab.evaluate.identification import det_of
 from tools.lab.evaluate.rates import Names, coded, rate
@@ -61,34 +63,42 @@ def _pair(file: Path, row: dict[str, str], line: int) -> Pair:
     return Pair(first, second, same in _YES)
 
 
-def verification_of(mated: Probes, non_mated: Probes, gallery: int) -> VerificationFigures:
-    """Compare every acquired probe with its own reference, every stranger's with all references.
+@dataclass(frozen=True, slots=True)
+class Comparisons:
+    """Cosines of acquired probes that main figures count with the references of the gallery.
 
-    gallery: how many of the first references are the gallery's. Only probes that main figures count
-    take part. Comparisons are resampled by the probe's subject.
+    own: (n,) of mated probes with their own reference. others: (m, references) of non-mated ones
+    with all. names, other_names: whose probes they are.
     """
+
+    own: Doubles
+    names: npt.NDArray[np.str_]
+    others: Doubles
+    other_names: npt.NDArray[np.str_]
+
+
+def comparisons_of(mated: Probes, non_mated: Probes, references: Floats) -> Comparisons:
+    """Compare one to one. references: (n, dimension) float32, of the gallery."""
     ours = np.flatnonzero(mated.comparable & mated.counted)
     theirs = np.flatnonzero(non_mated.comparable & non_mated.counted)
-    genuine = Trials(
-        mated.scores[ours, mated.owner[ours]].astype(np.float64),
-        mated.names[ours],
+    own = np.einsum("ij,ij->i", mated.templates[ours], references[mated.owner[ours]])
+    return Comparisons(
+        own=own.astype(np.float64),
+        names=mated.names[ours],
+        others=(non_mated.templates[theirs] @ references.T).astype(np.float64),
+        other_names=non_mated.names[theirs],
     )
-    scores = non_mated.scores[theirs, :gallery].astype(np.float64)
-    subjects = np.repeat(coded(non_mated.names[theirs])[0], gallery)
-    tradeoff = Tradeoff(genuine, Trials(scores.reshape(-1), subjects))
+
+
+def verification_of(compared: Comparisons) -> VerificationFigures:
+    """Return FMR and FNMR; comparisons are resampled by the probe's subject."""
+    subjects = np.repeat(coded(compared.other_names)[0], compared.others.shape[1])
+    tradeoff = Tradeoff(
+        Trials(compared.own, compared.names), Trials(compared.others.reshape(-1), subjects)
+    )
     return VerificationFigures(
-        len(genuine.scores), scores.size, _points(tradeoff, TARGETS), det_of(tradeoff)
+        len(compared.own), compared.others.size, _points(tradeoff, TARGETS), det_of(tradeoff)
     )
-
-
-def false_matches(
-    probes: Probes, gallery: int, threshold: float
-) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return, per acquired stranger's probe that counts, the name, the matches, the comparisons."""
-    rows = np.flatnonzero(probes.comparable & probes.counted)
-    scores = probes.scores[rows, :gallery].astype(np.float64)
-    matches = np.count_nonzero(scores >= threshold, axis=1).astype(np.intp)
-    return probes.names[rows], matches, np.full(len(rows), gallery, np.intp)
 
 
 def _points(tradeoff: Tradeoff, targets: Sequence[float]) -> list[VerificationPoint]:
