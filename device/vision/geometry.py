@@ -21,19 +21,26 @@ ARCFACE_112: Final[Floats] = np.array(
 )
 
 
-Alignment = Literal["arcface", "open-model-zoo"]
+Alignment = Literal["arcface", "tight", "open-model-zoo"]
 """Which template an embedder was trained on.
 
-arcface: `ARCFACE_112`. open-model-zoo: its narrow form, 96 pixels wide without the 8 on either
+arcface: `ARCFACE_112`. tight: the same, 8 % larger about the crop's middle: what the built-in
+embedder is trained on (tools/lab/train/warp.py, `CROP`). open-model-zoo: its narrow form, 96 pixels wide without the 8 on either
 side, stretched to a square: the face is larger in the crop. Source: Open Model Zoo, face
 recognition demo, reference landmarks of face-reidentification-retail-0095.
 """
+
+
+TIGHT: Final = 1.08
+"""How much larger the face is in the alignment `tight`."""
 
 
 def template_points(side: int, alignment: Alignment = "arcface") -> Floats:
     """Return the five template points in a crop of `side` pixels, (5, 2) float32."""
     if alignment == "arcface":
         return ARCFACE_112 * np.float32(side / 112)
+    if alignment == "tight":
+        return nudged(ARCFACE_112 * np.float32(side / 112), side, Nudge(size=TIGHT))
     narrow = ARCFACE_112 - np.array([8, 0], np.float32)
     return np.asarray(narrow * np.array([side / 96, side / 112], np.float32), np.float32)
 

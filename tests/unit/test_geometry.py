@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from device.vision.geometry import ARCFACE_112, similarity, template_points
+from tools.lab.train.pairs import crops_of
 
 
 def _moved(points, scale, degrees, shift):
@@ -40,3 +41,21 @@ def test_landmarks_that_coincide_are_refused():
 
 def test_the_template_scales_with_the_crop():
     assert np.allclose(template_points(224), 2 * ARCFACE_112)
+
+
+def test_a_tight_crop_shows_the_same_face_larger_about_the_middle():
+    wide, tight = template_points(112), template_points(112, "tight")
+    middle = np.full(2, 55.5)
+    assert np.allclose(tight - middle, (wide - middle) * 1.08, atol=1e-3)
+
+
+def test_the_device_cuts_a_tight_crop_as_the_training_did():
+    source = np.zeros((1, 160, 160, 3), np.uint8)
+    for x, y in np.rint(ARCFACE_112 + 24).astype(int):
+        source[0, y - 1 : y + 2, x - 1 : x + 2] = 255
+    crop = crops_of(source)[0, ..., 0]
+    marks = [
+        crop[round(y) - 4 : round(y) + 5, round(x) - 4 : round(x) + 5]
+        for x, y in template_points(128, "tight")
+    ]
+    assert sum(int(mark.astype(int).sum()) for mark in marks) > 0.97 * int(crop.astype(int).sum())

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.opencv import cv2
+from device.vision.geometry import TIGHT
 from tools.lab.train.sources import SIDE, Pixels
 
 Field = NDArray[np.float32]
 
-CROP: Final = 112 / 1.08
-"""Pixels of a source that the crop shows: 8 % tighter than the ArcFace template."""
+CROP: Final = 112 / TIGHT
+"""Pixels of a source that the crop shows: the device's alignment `tight`."""
 CROP_SIDE: Final = 128
 """Pixels of the crop: what the teacher takes."""
 
