@@ -11,9 +11,10 @@ from device.errors import ConfigurationError
 from tools.console import guarded
 
 _COMMANDS = {
-    "demo": "enrol, watch, alert, on real faces; nothing to install",
+    "demo": "enrol, watch, alert, on rendered people; on real clips with --data",
     "acceptance": "enrol a data set and count what is found, missed and wrongly raised",
     "evaluate": "how often the device is wrong, and for whom: figures, a page, thresholds to sign",
+    "steps": "what each step beyond the plain pipeline is worth, on one data set",
     "attack": "how often prints and screens pass for people, and people for those",
     "render": "draw a data set of people who do not exist, to evaluate without any real face",
     "people": "draw people who do not exist, and say what a detector and an embedder see in them",
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, meaning in _COMMANDS.items():
         command = commands.add_parser(name, help=meaning, description=meaning)
-        if name in {"demo", "acceptance", "attack", "bench", "distances"}:
+        if name in {"acceptance", "attack", "bench", "distances", "steps"}:
             command.add_argument(
                 "--data",
                 type=Path,
@@ -75,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
         if name == "attack":
             command.add_argument("--detector", metavar="NAME", help="of models.toml; its first")
             command.add_argument("--json", type=Path, metavar="OUT", help="write the figures here")
+        if name == "steps":
+            command.add_argument(
+                "--models", choices=("operational", "built-in"), default="operational"
+            )
+            command.add_argument("--json", type=Path, metavar="OUT", help="write the table here")
         if name == "bench":
             command.add_argument("--frames", type=int, default=10_000, metavar="N")
         if name in _ARGUMENTS:
@@ -154,7 +160,17 @@ def _render_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=1_000_000, help="of the first person")
 
 
+def _demo_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, metavar="DIR", help="real clips: docs/data.md")
+    command.add_argument(
+        "--models",
+        choices=("built-in", "operational"),
+        help="built-in by default, operational with --data",
+    )
+
+
 _ARGUMENTS = {
+    "demo": _demo_arguments,
     "render": _render_arguments,
     "people": _people_arguments,
     "evaluate": _evaluation_arguments,

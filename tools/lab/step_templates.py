@@ -1,0 +1,96 @@
+"""What `passerby-lab steps` compares: one picture's template by each way of making it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from device.capture.frame import Picture, Pixels
+from device.capture.stills import read_still
+from device.vision import Eye, StillFace, find_faces
+from device.vision.inference import Floats
+from device.vision.quality import (
+    appearance_of,
+    faults_of_appearance,
+    faults_of_pose,
+    shot_score,
+)
+from device.vision.sample import Aligner, Sample
+from tools.desk.gate import prominence
+from tools.lab.manifest import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """One picture's subject as the embedder sees it; each (dimension,) float32, with its length.
+
+    plain: ArcFace's alignment, the detector's first landmarks. aligned: the embedder's alignment.
+    looked: that after a second look. mirrored: the same crop, mirrored. other: ArcFace's alignment
+    after a second look. reference: what enrolment makes; zeros for a probe.
+    acquired: passed the gate of a passing face; what did not is missed. quality: 0 to 1.
+    """
+
+    plain: Floats
+    aligned: Floats
+    looked: Floats
+    mirrored: Floats
+    other: Floats
+    reference: Floats
+    acquired: bool
+    quality: float = 0.0
+
+
+class TemplateMaker:
+    """Makes all templates of a picture with one device's models."""
+
+    def __init__(self, eye: Eye) -> None:
+        self._eye = eye
+        self._plain = Aligner(eye.embedder.side)
+        self._zeros = np.zeros(eye.embedder.dimension, np.float32)
+
+    def make(self, item: Item) -> Templates:
+        """Return the templates of a picture's most prominent face, zeros where there is none."""
+        pixels = read_still(item.path)
+        try:
+            return self._of(pixels, enrol=item.role == "gallery")
+        finally:
+            pixels.fill(0)
+
+    def _of(self, pixels: Pixels, *, enrol: bool) -> Templates:
+        picture, zeros = Picture.of_bgr(pixels), self._zeros
+        faces = find_faces(self._eye, pixels)
+        if not faces:
+            return Templates(zeros, zeros, zeros, zeros, zeros, zeros, acquired=False)
+        face = max(faces, key=lambda face: prominence(face, picture.width, picture.height))
+        first = face.landmarks
+        exact = first if self._eye.second_look is None else self._eye.second_look(picture, first)
+        reference = None
+        if enrol:
+            # The second look was taken already.
+            reference, _ = replace(self._eye, second_look=None).reference(picture, exact)
+        return Templates(
+            plain=self._features(self._plain.align(picture, first)),
+            aligned=self._features(self._eye.aligner.align(picture, first)),
+            looked=self._features(self._eye.aligner.align(picture, exact)),
+            mirrored=self._features(_mirrored(self._eye.aligner.align(picture, exact))),
+            other=self._features(self._plain.align(picture, exact)),
+            reference=zeros if reference is None else reference.template,
+            acquired=self._acquired(picture, face, exact),
+            quality=shot_score(face.pose, face.score),
+        )
+
+    def _features(self, sample: Sample) -> Floats:
+        try:
+            return self._eye.embedder.features(sample)
+        finally:
+            sample.wipe()
+
+    def _acquired(self, picture: Picture, face: StillFace, landmarks: Floats) -> bool:
+        sample = self._eye.aligner.align(picture, landmarks)
+        faults = faults_of_appearance(appearance_of(sample.pixels), self._eye.limits)
+        sample.wipe()
+        return not faults and not faults_of_pose(face.pose, self._eye.limits)
+
+
+def _mirrored(sample: Sample) -> Sample:
+    sample.pixels[:] = sample.pixels[:, ::-1].copy()
+    return sample

@@ -1,0 +1,267 @@
+"""`passerby-lab steps`: what each step beyond the plain pipeline is worth, on one data set.
+
+All pictures of the gallery are enrolled; probes of enrolled people are mated, those of others
+non-mated. Simulated pictures are left out. A face that is not acquired is missed. Each step is
+compared with the one before it, or, where it is not part of the device, with the device.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from rich.progress import track
+
+from device.errors import PictureError
+from device.files import write_atomically
+from device.matching import Gallery, scores_of
+from device.protocol.watchlist import DemonstrationList, Reference
+from device.settings import ModelSettings, VisionSettings
+from device.vision import Catalogue, Eye, default_directory
+from device.vision.inference import Floats
+from tools.console import console, notes
+from tools.lab.manifest import Item, read_manifest
+from tools.lab.step_figures import Codes, Gain, Rate, Searches, gains, rates, search
+from tools.lab.step_templates import TemplateMaker, Templates
+from tools.lab.step_tracks import searches_of_tracks
+
+_MODELS = {
+    "operational": ("yunet-s-640x480", "omz-0095"),
+    "built-in": ("passerby-detector-640x480", "passerby-embedder"),
+}
+_SIMULATED = "sim_"
+_MISSED = np.float32(-9)
+_FEWEST_PROBES = 3
+_NEAR = 0.1
+"""A score so near to the threshold gets a second crop, in the step that tries it."""
+
+
+class Step(Struct, frozen=True):
+    """One line of the table. compared_with: the step that `gains` are over."""
+
+    name: str
+    rates: list[Rate]
+    compared_with: str = ""
+    gains: list[Gain] = []
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who is searched for: templates of the gallery, mated and non-mated probes.
+
+    owner: (m,) place of each mated probe's reference.
+    """
+
+    gallery: list[Templates]
+    mated: list[Templates]
+    non_mated: list[Templates]
+    owner: Codes
+    strangers: Codes
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, print the table, write JSON; 0."""
+    detector, embedder = _MODELS[options.models]
+    models = ModelSettings(detector=detector, embedder=embedder)
+    eye = Eye.open(Catalogue.read(default_directory()), models, VisionSettings())
+    people = gather(TemplateMaker(eye), read_manifest(options.data))
+    steps = measure(people)
+    console.print(
+        f"{len(people.gallery)} references, {len(people.mated)} mated and "
+        f"{len(people.non_mated)} non-mated probes; {eye.embedder_entry.name} "
+        f"{eye.embedder_entry.sha256[:16]}…, {eye.runtime}",
+        markup=False,
+    )
+    for step in steps:
+        console.print(_line(step), markup=False)
+    if options.json is not None:
+        write_atomically(Path(options.json), msgspec.json.format(msgspec.json.encode(steps)), 0o644)
+    return 0
+
+
+def gather(maker: TemplateMaker, items: list[Item]) -> People:
+    """Make the templates of all real pictures. Raises PictureError when there is nobody to find."""
+    items = [i for i in items if not i.subset.startswith(_SIMULATED) and len(i.identities) == 1]
+    enrolled = {i.identities[0]: i for i in items if i.role == "gallery"}
+    gallery = {
+        name: made
+        for name, item in track(enrolled.items(), "gallery", console=notes, transient=True)
+        if (made := maker.make(item)).reference.any()
+    }
+    place_of = {name: place for place, name in enumerate(gallery)}
+    probes = [i for i in items if i.role == "probe"]
+    mated = [i for i in probes if i.identities[0] in place_of]
+    others = [i for i in probes if i.identities[0] not in enrolled]
+    if not mated or not others:
+        raise PictureError("The data set has no mated or no non-mated probes (docs/data.md).")
+    names = sorted({i.identities[0] for i in others})
+    return People(
+        list(gallery.values()),
+        [maker.make(i) for i in track(mated, "mated", console=notes, transient=True)],
+        [maker.make(i) for i in track(others, "non-mated", console=notes, transient=True)],
+        np.array([place_of[i.identities[0]] for i in mated], np.intp),
+        np.array([names.index(i.identities[0]) for i in others], np.intp),
+    )
+
+
+def measure(people: People) -> list[Step]:
+    """Return the table: the device's steps one after the other, then what it does without."""
+    searcher = _Searcher(people)
+    unit = searcher.unit
+    chain = [
+        ("plain pipeline", searcher.cosine("plain", "plain")),
+        ("+ the embedder's own alignment", searcher.cosine("aligned", "aligned")),
+        ("+ a second look at the landmarks", searcher.cosine("looked", "looked")),
+        ("+ references over strayed alignments", searcher.cosine("reference", "looked")),
+        ("+ the template's length", searcher.weighed()),
+        ("+ the list as cohort: the device", searcher.device(unit("looked"))),
+    ]
+    steps = _chained(chain)
+    device = chain[-1][1]
+    both = [unit("looked")[k] + unit("mirrored")[k] for k in range(2)]
+    other = [unit("looked")[k] + unit("other")[k] for k in range(2)]
+    aside = [
+        ("device, references averaged with their mirror image", searcher.mirrored_references()),
+        ("device, probes averaged with their mirror image", searcher.device(both)),
+        ("device, a second crop near the threshold", searcher.device(unit("looked"), other)),
+    ]
+    steps += [Step(n, rates(found), chain[-1][0], gains(found, device)) for n, found in aside]
+    return [*steps, *searcher.several_references(), *searcher.tracks()]
+
+
+def _chained(named: list[tuple[str, Searches]]) -> list[Step]:
+    """Return one step per way, each compared with the one before it."""
+    steps = []
+    for place, (name, found) in enumerate(named):
+        before, reference = named[place - 1] if place else ("", None)
+        gained = [] if reference is None else gains(found, reference)
+        steps.append(Step(name, rates(found), before, gained))
+    return steps
+
+
+class _Searcher:
+    """Runs the searches of one way of making templates."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+        self._acquired = [
+            np.array([made.acquired for made in probes])
+            for probes in (people.mated, people.non_mated)
+        ]
+
+    def unit(self, way: str) -> list[Floats]:
+        """Return mated and non-mated probes of one way, each (n, dimension), of unit length."""
+        return [_unit(way, self._people.mated), _unit(way, self._people.non_mated)]
+
+    def cosine(self, references: str, probes: str) -> Searches:
+        """Return searches by the plain cosine."""
+        matrix = _unit(references, self._people.gallery)
+        return self._found([rows @ matrix.T for rows in self.unit(probes)])
+
+    def weighed(self) -> Searches:
+        """Return searches by the cosine times what the template's length makes of it."""
+        matrix = _device(_rows("reference", self._people.gallery)).matrix
+        return self._found([rows @ matrix.T for rows in self.unit("looked")])
+
+    def device(self, probes: list[Floats], near: list[Floats] | None = None) -> Searches:
+        """Return searches as the device makes them.
+
+        near: other probes, that count where the first come near the threshold of the lower FPIR.
+        """
+        gallery = _device(_rows("reference", self._people.gallery))
+        scores = [_blocks(gallery, _unit_rows(rows)) for rows in probes]
+        if near is not None:
+            edge = np.quantile(scores[1].max(axis=1), 0.99)
+            for first, rows in zip(scores, near, strict=True):
+                close = np.abs(first.max(axis=1) - edge) < _NEAR
+                first[close] = _blocks(gallery, _unit_rows(rows[close]))
+        return self._found(scores)
+
+    def mirrored_references(self) -> Searches:
+        """Return searches whose references are the mean of enrolment's and a mirrored crop."""
+        gallery = self._people.gallery
+        matrix = _rows("reference", gallery) + _rows("mirrored", gallery)
+        return self._found([_blocks(_device(matrix), rows) for rows in self.unit("looked")])
+
+    def several_references(self) -> list[Step]:
+        """Return what one and two more photographs of a person are worth, with the same probes.
+
+        Searched for: the last probe of each person with three or more; their first ones enrol.
+        """
+        people, owner = self._people, self._people.owner
+        spare: dict[int, list[int]] = {}
+        for row in np.flatnonzero(self._acquired[0]):
+            spare.setdefault(int(owner[row]), []).append(int(row))
+        spare = {place: rows for place, rows in spare.items() if len(rows) >= _FEWEST_PROBES}
+        searched = np.array([rows[-1] for rows in spare.values()], np.intp)
+        probes = self.unit("looked")
+        named = []
+        for count, words in enumerate(("one photograph", "two photographs", "three photographs")):
+            references = [[made.reference] for made in people.gallery]
+            for place, rows in spare.items():
+                references[place] += [people.mated[row].looked for row in rows[:count]]
+            gallery = _gallery(references)
+            scores = _blocks(gallery, probes[0][searched])
+            others = _blocks(gallery, probes[1])
+            others[~self._acquired[1]] = _MISSED
+            whose = np.arange(len(searched))
+            found = search(scores, others, owner[searched], whose, people.strangers)
+            named.append((f"{len(searched)} people, {words} of each enrolled", found))
+        return _chained(named) if spare else []
+
+    def tracks(self) -> list[Step]:
+        """Return what rules over several shots are worth."""
+        acquired, mated = self._acquired[0], self._people.mated
+        gallery = _device(_rows("reference", self._people.gallery))
+        scores = _blocks(gallery, self.unit("looked")[0][acquired])
+        qualities = np.array([made.quality for made in mated], np.float32)[acquired]
+        found = searches_of_tracks(scores, qualities, self._people.owner[acquired])
+        return _chained([(f"simulated tracks, {name}", each) for name, each in found.items()])
+
+    def _found(self, scores: list[Floats]) -> Searches:
+        for each, acquired in zip(scores, self._acquired, strict=True):
+            each[~acquired] = _MISSED
+        owner = self._people.owner
+        return search(scores[0], scores[1], owner, owner, self._people.strangers)
+
+
+def _rows(way: str, made: list[Templates]) -> Floats:
+    return np.stack([getattr(each, way) for each in made])
+
+
+def _unit(way: str, made: list[Templates]) -> Floats:
+    return _unit_rows(_rows(way, made))
+
+
+def _unit_rows(rows: Floats) -> Floats:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-6), np.float32)
+
+
+def _device(references: Floats) -> Gallery:
+    return _gallery([[row] for row in references])
+
+
+def _gallery(references: list[list[Floats]]) -> Gallery:
+    listed = [
+        Reference(str(place), [row.astype("<f4").tobytes() for row in rows])
+        for place, rows in enumerate(references)
+    ]
+    dimension = len(references[0][0])
+    return Gallery(DemonstrationList("lab", 1, "", "lab", "lab", dimension, listed), "lab")
+
+
+def _blocks(gallery: Gallery, probes: Floats) -> Floats:
+    parts = [scores_of(gallery, probes[k : k + 256]) for k in range(0, len(probes), 256)]
+    return np.concatenate(parts) if parts else np.empty((0, len(gallery)), np.float32)
+
+
+def _line(step: Step) -> str:
+    figures = "; ".join(
+        f"{rate.tpir:.1%} ({100 * rate.low:.1f}–{100 * rate.high:.1f}) at {rate.fpir:.1%}"
+        for rate in step.rates
+    )
+    gained = ", ".join(f"{g.points:+.1f} ({g.low:+.1f} to {g.high:+.1f})" for g in step.gains)
+    return f"{step.name}: {figures}{'; gain ' + gained if gained else ''}"
