@@ -25,9 +25,9 @@ Alignment = Literal["arcface", "tight", "open-model-zoo"]
 """Which template an embedder was trained on.
 
 arcface: `ARCFACE_112`. tight: the same, 8 % larger about the crop's middle: what the built-in
-embedder is trained on (tools/lab/train/warp.py, `CROP`). open-model-zoo: its narrow form, 96 pixels wide without the 8 on either
-side, stretched to a square: the face is larger in the crop. Source: Open Model Zoo, face
-recognition demo, reference landmarks of face-reidentification-retail-0095.
+embedder is trained on (tools/lab/train/warp.py, `CROP`). open-model-zoo: its narrow form, 96 pixels
+wide without the 8 on either side, stretched to a square: the face is larger in the crop. Source:
+Open Model Zoo, face recognition demo, reference landmarks of face-reidentification-retail-0095.
 """
 
 
