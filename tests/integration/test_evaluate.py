@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from device.errors import ModelError
+from device.vision import Catalogue
 from tests.conftest import ROOT
 from tests.simulators import street
-from tools.lab.evaluate.pipeline import Pipeline
+from tools.lab.evaluate.pipeline import Named, Pipeline
 from tools.lab.main import main
 
 ENROLLED = [f"secret-{hue:03}" for hue in range(0, 180, 12)]
@@ -78,7 +80,7 @@ def town(tmp_path):
 def enter_the_street(patch):
     settings = street.settings("none")
 
-    def opened(_catalogue, _collection, _attack):
+    def opened(_catalogue, _collection, _named):
         return Pipeline(street.eye(settings), settings)
 
     patch.setattr(Pipeline, "open", opened)
@@ -287,6 +289,21 @@ def test_a_wrong_argument_is_one_sentence(  # noqa: PLR0913, PLR0917 - what is a
 def test_without_an_output_nothing_is_done(town, capsys):
     assert main(["evaluate", f"--manifest={town}"]) == 2
     assert "Name at least one of --json" in capsys.readouterr().err
+
+
+def test_a_collection_without_a_model_is_one_sentence():
+    with pytest.raises(ModelError, match="names no built-in detector, so there is none"):
+        Pipeline.open(Catalogue(ROOT / "models", []), "built-in", Named())
+
+
+def test_a_model_of_another_collection_is_refused(tmp_path):
+    stand_in = street.entry("detector")
+    with pytest.raises(ModelError, match="is built-in, not operational: say --models built-in"):
+        Pipeline.open(
+            Catalogue(tmp_path, [stand_in, street.entry("embedder")]),
+            "operational",
+            Named(detector=stand_in.name, embedder="stand-in-embedder"),
+        )
 
 
 def test_two_files_of_pairs_ask_for_one(town, tmp_path, capsys):

@@ -106,6 +106,8 @@ def _evaluation_arguments(command: argparse.ArgumentParser) -> None:
         metavar="N,N",
         help="list sizes beside the whole gallery, default %(default)s",
     )
+    add("--detector", default="", metavar="NAME", help="of that collection; default its usual one")
+    add("--embedder", default="", metavar="NAME", help="likewise")
     add("--attack-detector", default="", metavar="NAME", help="of models.toml; default none")
     add("--pairs", type=Path, metavar="FILE", help="default: pairs*.csv beside the manifest")
     add(

@@ -86,6 +86,15 @@ class Hits:
     scores: npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Models that somebody named; empty: the collection's usual one, and no attack detector."""
+
+    detector: str = ""
+    embedder: str = ""
+    attack_detector: str = ""
+
+
 class Pipeline:
     """The models and settings of a device, opened once."""
 
@@ -97,18 +106,22 @@ class Pipeline:
         self.dimension = eye.embedder.dimension
 
     @classmethod
-    def open(cls, catalogue: Catalogue, collection: Collection, attack: str = "") -> "Pipeline":
-        """Open a collection's models with the device's default settings.
+    def open(cls, catalogue: Catalogue, collection: Collection, named: Named) -> "Pipeline":
+        """Open a collection's models with the device's default settings. Raises ModelError.
 
-        attack: name of the attack detector; empty for none. Raises ModelError.
+        named: models to take instead of the collection's usual ones.
         """
-        defaults = ModelSettings()
+        usual = ModelSettings()
+        detector = named.detector or _usual(catalogue, collection, "detector", usual.detector)
+        embedder = named.embedder or _usual(catalogue, collection, "embedder", usual.embedder)
         models = ModelSettings(
-            detector=_choose(catalogue, collection, "detector", defaults.detector).name,
-            embedder=_choose(catalogue, collection, "embedder", defaults.embedder).name,
-            attack_detector=attack,
+            detector=detector,
+            embedder=embedder,
+            attack_detector=named.attack_detector,
             edge_tpu="off",
         )
+        _refuse_foreign(catalogue.entry(detector, "detector"), collection)
+        _refuse_foreign(catalogue.entry(embedder, "embedder"), collection)
         settings = Settings(
             device=DeviceSettings("lab", "lab"),
             camera=CameraSettings("stills"),
@@ -234,12 +247,20 @@ class Pipeline:
         return set(conflicts(listed, edges.same, edges.twin))
 
 
-def _choose(catalogue: Catalogue, collection: Collection, role: Role, default: str) -> ModelEntry:
-    """Return the collection's model of a role: the default one, or else its first."""
-    entries = [e for e in catalogue.entries if e.collection == collection and e.role == role]
-    if not entries:
+def _usual(catalogue: Catalogue, collection: Collection, role: Role, default: str) -> str:
+    """Return the name of the collection's model of a role: the default one, or else its first."""
+    names = [e.name for e in catalogue.entries if e.collection == collection and e.role == role]
+    if not names:
         raise ModelError(f"models.toml names no {collection} {role}, so there is none to evaluate.")
-    return next((entry for entry in entries if entry.name == default), entries[0])
+    return default if default in names else names[0]
+
+
+def _refuse_foreign(entry: ModelEntry, collection: Collection) -> None:
+    if entry.collection != collection:
+        raise ModelError(
+            f"{entry.name} is {entry.collection}, not {collection}: say --models "
+            f"{entry.collection}, or name another."
+        )
 
 
 def _kinds(faults: Iterable[str]) -> str:
