@@ -17,7 +17,7 @@ from device.errors import ModelError
 from device.vision import Catalogue
 from tests.conftest import ROOT
 from tests.simulators import street
-from tools.lab.evaluate.pipeline import Named, Pipeline
+from tools.lab.evaluate.pipeline import Chosen, Pipeline
 from tools.lab.main import main
 
 ENROLLED = [f"secret-{hue:03}" for hue in range(0, 180, 12)]
@@ -293,7 +293,7 @@ def test_without_an_output_nothing_is_done(town, capsys):
 
 def test_a_collection_without_a_model_is_one_sentence():
     with pytest.raises(ModelError, match="names no built-in detector, so there is none"):
-        Pipeline.open(Catalogue(ROOT / "models", []), "built-in", Named())
+        Pipeline.open(Catalogue(ROOT / "models", []), "built-in", Chosen())
 
 
 def test_a_model_of_another_collection_is_refused(tmp_path):
@@ -302,7 +302,7 @@ def test_a_model_of_another_collection_is_refused(tmp_path):
         Pipeline.open(
             Catalogue(tmp_path, [stand_in, street.entry("embedder")]),
             "operational",
-            Named(detector=stand_in.name, embedder="stand-in-embedder"),
+            Chosen(detector=stand_in.name, embedder="stand-in-embedder"),
         )
 
 

@@ -18,7 +18,7 @@ from tools.lab.evaluate.figures import text_of
 from tools.lab.evaluate.gathering import Cache, Gatherer
 from tools.lab.evaluate.material import Data, Work
 from tools.lab.evaluate.page import page_of
-from tools.lab.evaluate.pipeline import Named, Pipeline
+from tools.lab.evaluate.pipeline import Chosen, Pipeline
 from tools.lab.evaluate.plan import REQUIRED_COLUMNS, plan_of
 from tools.lab.evaluate.report import Evaluation
 from tools.lab.evaluate.verification import pairs_in
@@ -40,8 +40,8 @@ def run(options: argparse.Namespace) -> int:
             raise StorageError(f"The folder of {path} does not exist; make it first.")
     data = _data(options.manifest, options.pairs)
     catalogue = Catalogue.read(default_directory())
-    named = Named(options.detector, options.embedder, options.attack_detector)
-    pipeline = Pipeline.open(catalogue, options.models, named)
+    chosen = Chosen(options.detector, options.embedder, options.attack_detector)
+    pipeline = Pipeline.open(catalogue, options.models, chosen)
     gatherer = Gatherer(pipeline, Cache(options.cache, pipeline.fingerprint))
     work = Work(pipeline, gatherer, data)
     evaluation = evaluate(work, sizes, _environment(pipeline))

@@ -87,7 +87,7 @@ class Hits:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class Chosen:
     """Models that somebody named; empty: the collection's usual one, and no attack detector."""
 
     detector: str = ""
@@ -106,18 +106,18 @@ class Pipeline:
         self.dimension = eye.embedder.dimension
 
     @classmethod
-    def open(cls, catalogue: Catalogue, collection: Collection, named: Named) -> "Pipeline":
+    def open(cls, catalogue: Catalogue, collection: Collection, chosen: Chosen) -> "Pipeline":
         """Open a collection's models with the device's default settings. Raises ModelError.
 
-        named: models to take instead of the collection's usual ones.
+        chosen: models to take instead of the collection's usual ones.
         """
         usual = ModelSettings()
-        detector = named.detector or _usual(catalogue, collection, "detector", usual.detector)
-        embedder = named.embedder or _usual(catalogue, collection, "embedder", usual.embedder)
+        detector = chosen.detector or _usual(catalogue, collection, "detector", usual.detector)
+        embedder = chosen.embedder or _usual(catalogue, collection, "embedder", usual.embedder)
         models = ModelSettings(
             detector=detector,
             embedder=embedder,
-            attack_detector=named.attack_detector,
+            attack_detector=chosen.attack_detector,
             edge_tpu="off",
         )
         _refuse_foreign(catalogue.entry(detector, "detector"), collection)
