@@ -48,8 +48,8 @@ train-detector: venv-train  ## teach the built-in detector (an hour or two; resu
 models: venv  ## fetch the operational models from ../shared/models, where it is there
 	@tools/setup/models.sh $(VENV)
 
-demo: venv  ## the main job: enrol, watch, alert (DATA=folder of faces)
-	@tools/setup/models.sh $(VENV) quiet
+demo: venv  ## the main job: enrol, watch, alert, on rendered people (DATA=folder: on real clips)
+	@$(if $(DATA),tools/setup/models.sh $(VENV) quiet)
 	@$(VENV)/bin/passerby-lab demo $(if $(DATA),--data $(DATA))
 
 test: venv models lint  ## lint, types, import contracts, all tests

@@ -148,6 +148,8 @@ def _check_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _people_arguments(command: argparse.ArgumentParser) -> None:
+    walk = 'also write a street as pictures, for camera.kind = "stills"'
+    command.add_argument("--walk", action="store_true", help=walk)
     command.add_argument("--out", type=Path, default=Path("people-output"), metavar="DIR")
     command.add_argument("--seed", type=int, default=0, help="of the first person")
     command.add_argument("--identities", type=int, default=100, metavar="N")

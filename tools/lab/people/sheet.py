@@ -19,7 +19,9 @@ from device.vision import Catalogue, Eye, default_directory
 from tools.console import console, notes
 from tools.lab.people.person import Person
 from tools.lab.people.rendered import Rendered, render
+from tools.lab.people.source import write_stills
 from tools.lab.people.view import Camera, Expression, Light, Pose, View
+from tools.lab.people.walk import walk_past
 
 SIDE = 160
 CONDITIONS: dict[str, View] = {
@@ -37,6 +39,8 @@ CONDITIONS: dict[str, View] = {
 }
 _ROWS = 12
 """People on the sheet; the figures count all of them."""
+_WALKERS = 6
+"""People in the sequence."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,10 @@ def run(options: argparse.Namespace) -> int:
     if not cv2.imwrite(str(sheet), draw(people[:_ROWS])):
         raise PictureError(f"{sheet} could not be written.")
     console.print(f"{min(len(people), _ROWS)} people in {len(CONDITIONS)} conditions: {sheet}")
+    if options.walk:
+        street = walk_past(people[:_WALKERS], options.seed)
+        pictures = write_stills(street, options.out / "walk")
+        console.print(f"{pictures} frames of a street: {options.out / 'walk'}")
     try:
         eye = _eye(options.detector, options.embedder)
     except ModelError as error:
