@@ -77,7 +77,8 @@ def run(options: argparse.Namespace) -> int:
         raise StorageError(f"{out} holds a data set already: name another folder.")
     total = options.people * (1 + len(_views(np.random.default_rng(0)))) + options.strangers
     portraits = _portraits(options.people, options.strangers, options.seed)
-    shown = track(portraits, "drawing", total=total, console=notes, transient=True)
+    hidden = not notes.is_terminal
+    shown = track(portraits, "drawing", total=total, console=notes, transient=True, disable=hidden)
     rows = [_kept(out, line) for line in shown]
     rows += [_kept(out, line) for line in _empty(options.strangers // 10 + 1, options.seed)]
     boxes: list[tuple[str, ...]] = []

@@ -96,4 +96,5 @@ class Gatherer:
         paths: Iterable[Path], done: dict[Path, Look] | dict[Path, Enrolment], what: str
     ) -> Iterable[Path]:
         waiting = sorted(set(paths) - set(done))
-        return track(waiting, what, console=notes, transient=True)
+        # In a file a progress bar is nothing but empty lines.
+        return track(waiting, what, console=notes, transient=True, disable=not notes.is_terminal)
