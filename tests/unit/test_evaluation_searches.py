@@ -7,6 +7,7 @@ import pytest
 
 from device.matching import Limits, compare
 from device.settings import CameraSettings, DeviceSettings, Settings, WatchlistSettings
+from device.vision.catalogue import ScoreScale
 from device.vision.sample import Probe
 from tests.simulators.street import SHA
 from tools.lab.evaluate.lists import DrawnList
@@ -86,6 +87,17 @@ def test_one_reference_alone_always_leads(pipeline):
     row = crowd(1, 1)
     hits = pipeline.search(pipeline.gallery([[row[0].tobytes()]]), row)
     assert hits.scores[0] == pytest.approx(1.0)
+
+
+def test_who_is_on_the_list_twice_is_refused_as_enrolment_refuses_them(pipeline, monkeypatch):
+    scale = ScoreScale(threshold=0.1, bands=(0.2, 0.3), same=0.9, twin=0.95)
+    monkeypatch.setattr("tools.lab.evaluate.pipeline.scale_of", lambda _: scale)
+    rows = unit(np.eye(DIMENSION)[:4] + 0.3)
+    rows[1] = rows[0]
+    listed = {name: [row.tobytes()] for name, row in zip("abcd", rows, strict=True)}
+    assert pipeline.conflicting(listed) == {"a", "b"}
+    listed["c"].append(listed["d"][0])
+    assert pipeline.conflicting(listed) >= {"a", "b", "c"}
 
 
 class Plain:
