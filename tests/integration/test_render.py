@@ -6,7 +6,15 @@ import subprocess
 
 import pytest
 
+from device.bundles import load_list
+from device.matching import Gallery
+from device.recognition import limits_for
+from device.search import Searcher
+from device.vision import Eye
+from tools.desk.main import main as desk
 from tools.lab.evaluate.detection import boxes_in
+from tools.lab.evaluate.material import subject_of
+from tools.lab.evaluate.pipeline import Chosen, Pipeline, matrix_of
 from tools.lab.evaluate.plan import REQUIRED_COLUMNS, made_up, plan_of
 from tools.lab.main import main
 from tools.lab.manifest import read_manifest_file
@@ -89,3 +97,34 @@ def test_the_operational_models_evaluate_it_and_again_to_the_last_digit(
     assert figures["detection"]["recall"]["trials"] >= 1
     sizes = {f["list_size"]: f["imposed"] for f in figures["identification"]}
     assert sizes[3] == 0
+
+
+@pytest.mark.parametrize("collection", ["operational", "built-in"])
+def test_the_evaluation_sees_what_the_device_sees(drawn, models, collection, tmp_path):
+    """Enrolment and search by the programs' own code, against the evaluation's pipeline."""
+    pipeline = Pipeline.open(models, collection, Chosen())
+    chosen = pipeline.settings.models
+    out = tmp_path / "list.bin"
+    names = [f"--detector={chosen.detector}", f"--embedder={chosen.embedder}"]
+    assert desk(["enrol", f"--photos={drawn / 'gallery'}", f"--out={out}", *names]) == 0
+    listed = load_list(out)
+    eye = Eye.open(models, chosen, pipeline.settings.vision)
+    gallery = Gallery(listed, eye.embedder_entry.sha256)
+    device = Searcher(eye, gallery, pipeline.settings)
+    threshold = limits_for(pipeline.settings, eye.embedder_entry).threshold
+    pictures = sorted((drawn / "gallery").iterdir())
+    templates = [pipeline.enrol(path).template for path in pictures]
+    assert [r.templates for r in listed.references] == [[t] for t in templates if t]
+    ours = pipeline.gallery([[template] for template in templates])
+    compared = 0
+    for path in [*sorted((drawn / "probe").iterdir()), *sorted((drawn / "stranger").iterdir())]:
+        theirs = [found.reference_id for found in device.search(path).candidates]
+        subject = subject_of(pipeline.look(path))
+        if subject is None or not subject.template:
+            assert not theirs
+            continue
+        compared += 1
+        hits = pipeline.search(ours, matrix_of([subject.template], pipeline.dimension))
+        mine = [pictures[hits.best[0]].stem] if hits.scores[0] >= threshold else []
+        assert mine == theirs
+    assert compared >= 15
