@@ -28,6 +28,7 @@ _COMMANDS = {
 TRAINING_SUBJECTS = (
     "embedder",
     "detector",
+    "detector_check",
     "detector_export",
     "detector_proof",
     "export",

@@ -11,6 +11,7 @@ from device.errors import ConfigurationError
 SUBJECTS = {
     "embedder": "teach the built-in embedder",
     "detector": "teach the built-in detector",
+    "detector_check": "measure checkpoints of a detector on composed scenes",
     "detector_export": "write a trained detector as .tflite",
     "detector_proof": "measure detectors side by side, and their speed",
     "export": "write a trained embedder as .tflite",

@@ -148,6 +148,7 @@ class Training:
         buffer = io.BytesIO()
         state = {
             "step": self.step,
+            "samples": self.samples,
             "student": self._student.state_dict(),
             "average": self._average.module.state_dict(),
             "averaged": self._average.n_averaged,

@@ -1,6 +1,13 @@
-"""How well a student detector does on scenes from crops it was never trained on."""
+"""`passerby-lab train detector_check`: students on scenes from crops they were not trained on.
 
-from dataclasses import dataclass
+Several checkpoints of one training, on the same scenes, show what more samples bought: what is
+written can be drawn with `passerby-lab train curves`.
+"""
+
+import argparse
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -8,15 +15,21 @@ import torch
 from torch import nn
 
 from device.capture.frame import Picture, Pixels
+from device.errors import ModelError
 from device.vision.detector import SCORE, STRIDES, Detector, iou
 from device.vision.inference import Floats, Network
-from tools.lab.train.detector_feed import SceneMaker
+from tools.console import console
+from tools.lab.train.detector_feed import TEACHER, FeedPlan, SceneMaker
+from tools.lab.train.detector_net import Student
+from tools.lab.train.journal import Journal
+from tools.lab.train.scenes import Scene
 
 _LOWEST = 0.3
 _SURE = 0.5
 _CLEAR = 0.6
 _SMALLEST = 10.0
 _SAME_PLACE = 0.5
+_LEAST_SURE, _MOST_SURE = 0.4, 0.7
 
 
 class TorchNetwork:
@@ -60,6 +73,44 @@ class Check:
     points: float
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    add = parser.add_argument
+    add("checkpoints", type=Path, nargs="+", metavar="detector.pt")
+    add("--crops", type=Path, required=True, metavar="crops.npz", help="of the training")
+    add("--teacher", type=Path, default=TEACHER, metavar="FILE", help="YuNet as .tflite, 320x256")
+    add("--scenes", type=int, default=300, metavar="N")
+    add("--out", type=Path, required=True, metavar="FILE.jsonl")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check each checkpoint and write a line of the journal; 0."""
+    torch.set_num_threads(1)
+    plan = FeedPlan(options.crops, options.teacher, seed=0, batch=1)
+    journal = Journal(options.out, samples=-1)
+    for file in options.checkpoints:
+        student, samples = load_student(file)
+        found = check(student, SceneMaker(plan, validation=True), options.scenes)
+        figures = {name: round(value, 4) for name, value in asdict(found).items()}
+        journal.write(samples=samples, **figures)
+        console.print(f"{samples:,} samples: {figures}")
+    return 0
+
+
+def load_student(file: Path) -> tuple[Student, int]:
+    """Return the averaged student of a checkpoint, and how many samples it has seen.
+
+    Raises ModelError when the file is none.
+    """
+    try:
+        state = torch.load(file, weights_only=True)
+        student = Student()
+        student.load_state_dict(state["average"])
+        return student.eval(), int(state["samples"])
+    except (OSError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
+        raise ModelError(f"{file} is no trained detector ({error}).") from error
+
+
 def check(student: nn.Module, maker: SceneMaker, scenes: int) -> Check:
     """Measure a student on the first `scenes` scenes of a validation maker."""
     found = faces = false = 0
@@ -72,8 +123,7 @@ def check(student: nn.Module, maker: SceneMaker, scenes: int) -> Check:
         detector = detector or detector_of(student, height, width, _LOWEST)
         rows = detector.detect(Picture.of_bgr(scene.pixels), width)
         rows = rows[rows[:, SCORE] > _SURE]
-        known = [face.box for face in scene.faces] + list(scene.doubtful)
-        false += sum(1 for row in rows if all(_apart(row, box) for box in known))
+        false += len(_false(rows, scene))
         for face in scene.faces:
             if face.clarity < _CLEAR or face.box[2] < _SMALLEST:
                 continue
@@ -91,6 +141,31 @@ def check(student: nn.Module, maker: SceneMaker, scenes: int) -> Check:
         overlap=float(np.mean(overlaps)) if overlaps else 0.0,
         points=float(np.mean(points)) if points else 1.0,
     )
+
+
+def operating_score(student: nn.Module, maker: SceneMaker, scenes: int, false: float) -> float:
+    """Return the lowest score over which there are at most `false` false detections per scene.
+
+    Measured on the first `scenes` scenes of a validation maker; between 0.4 and 0.7.
+    """
+    wrong: list[float] = []
+    detector = None
+    for number in range(scenes):
+        scene = maker.scene(number)
+        height, width = scene.pixels.shape[:2]
+        detector = detector or detector_of(student, height, width, _LOWEST)
+        rows = detector.detect(Picture.of_bgr(scene.pixels), width)
+        wrong += [float(row[SCORE]) for row in _false(rows, scene)]
+    wrong.sort(reverse=True)
+    allowed = int(false * scenes)
+    score = wrong[allowed] if len(wrong) > allowed else 0.0
+    return float(np.clip(score, _LEAST_SURE, _MOST_SURE))
+
+
+def _false(rows: Floats, scene: Scene) -> list[Floats]:
+    """Return the detections that touch neither a face nor anything doubtful."""
+    known = [face.box for face in scene.faces] + list(scene.doubtful)
+    return [row for row in rows if all(_apart(row, box) for box in known)]
 
 
 def _apart(row: Floats, box: Floats) -> bool:
