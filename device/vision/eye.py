@@ -15,8 +15,9 @@ from device.vision.embedder import Embedder
 from device.vision.geometry import Nudge
 from device.vision.inference import Floats, RuntimeInfo
 from device.vision.quality import QualityLimits, appearance_of, faults_of_appearance
-from device.vision.sample import Aligner, Probe
+from device.vision.sample import Aligner, Probe, Sample
 from device.vision.second_look import SecondLook
+from device.vision.shadows import in_the_dark, raise_shadows
 
 NUDGES: Final = (
     Nudge(),
@@ -86,7 +87,8 @@ class Eye:
     def reference(self, main: Picture, landmarks: Floats) -> tuple[Probe | None, list[str]]:
         """Like `probe`, for enrolment: the mean of what slightly strayed alignments would give.
 
-        It costs the device nothing, and a probe's alignment strays too. The template keeps the
+        It costs the device nothing, and a probe's alignment strays too. The photograph is judged as
+        it is, before its shadows are raised. The template keeps the
         length of the embedder's output, by which a list knows its weaker photographs.
         """
         mean = np.zeros(self.embedder.dimension, np.float32)
@@ -98,6 +100,7 @@ class Eye:
             for nudge in NUDGES:
                 sample = self.aligner.align(main, landmarks, nudge)
                 try:
+                    _raised(sample)
                     mean += self.embedder.features(sample) / np.float32(len(NUDGES))
                 finally:
                     sample.wipe()
@@ -116,14 +119,18 @@ class Eye:
         return all(part is None or part.wiped for part in parts)
 
     def probe(self, main: Picture, landmarks: Floats) -> tuple[Probe | None, list[str]]:
-        """Look again, cut out, judge and embed one face; the crop is wiped before this returns.
+        """Look again, cut out, raise its shadows if it lies in the dark, judge and embed one face.
+
+        The crop is wiped before this returns.
 
         landmarks: (5, 2) float32 in pixels of `main`. Returns the probe, or None and why not.
         """
         try:
             sample = self.aligner.align(main, self._exact(main, landmarks))
             try:
-                faults = faults_of_appearance(appearance_of(sample.pixels), self.limits)
+                dark = _raised(sample)
+                seen = appearance_of(sample.pixels)
+                faults = faults_of_appearance(seen, self.limits, raised=dark)
                 return (None, faults) if faults else (self.embedder.embed(sample), [])
             finally:
                 sample.wipe()
@@ -139,6 +146,14 @@ class Eye:
             return faults_of_appearance(appearance_of(sample.pixels), self.limits)
         finally:
             sample.wipe()
+
+
+def _raised(sample: Sample) -> bool:
+    """Raise the shadows of a face that lies in the dark; return whether it did."""
+    dark = in_the_dark(sample.pixels)
+    if dark:
+        raise_shadows(sample.pixels)
+    return dark
 
 
 def _joint(runtimes: dict[str, RuntimeInfo]) -> RuntimeInfo:

@@ -114,16 +114,22 @@ def faults_of_pose(pose: Pose, limits: QualityLimits) -> list[str]:
     return faults
 
 
-def faults_of_appearance(seen: Appearance, limits: QualityLimits) -> list[str]:
-    """Return what is wrong with sharpness and exposure, each with the measured figure."""
+def faults_of_appearance(
+    seen: Appearance, limits: QualityLimits, *, raised: bool = False
+) -> list[str]:
+    """Return what is wrong with sharpness and exposure, each with the measured figure.
+
+    raised: the face's shadows were raised, which takes contrast from it: half is enough then.
+    """
     faults = []
     darkest, brightest = limits.brightness
+    contrast = limits.contrast / 2 if raised else limits.contrast
     if seen.brightness < darkest:
         faults.append(f"too dark: brightness {seen.brightness:.0f}, at least {darkest:.0f}")
     if seen.brightness > brightest:
         faults.append(f"too bright: brightness {seen.brightness:.0f}, at most {brightest:.0f}")
-    if seen.contrast < limits.contrast:
-        faults.append(f"too flat: contrast {seen.contrast:.0f}, at least {limits.contrast:.0f}")
+    if seen.contrast < contrast:
+        faults.append(f"too flat: contrast {seen.contrast:.0f}, at least {contrast:.0f}")
     if seen.sharpness < limits.sharpness:
         faults.append(f"blurred: sharpness {seen.sharpness:.2f}, at least {limits.sharpness:.2f}")
     return faults

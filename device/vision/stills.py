@@ -2,6 +2,7 @@
 
 A still may show a face that fills it or a crowd, so the detector looks three times: at the whole
 picture, at a smaller copy (large faces), and at overlapping tiles of a big picture (small faces).
+Where it finds nothing, it looks once more, with the shadows raised.
 """
 
 from collections.abc import Iterator
@@ -15,9 +16,12 @@ from device.vision.detector import COLUMNS, LANDMARKS, SCORE, suppress
 from device.vision.eye import Eye
 from device.vision.inference import Floats
 from device.vision.quality import Pose, pose_of
+from device.vision.shadows import raise_shadows
 
 _TILE_ABOVE = 1.5
 """A picture this many times wider than the detector's input is also looked at in tiles."""
+_FAR = 0.25
+"""How far around each pixel of a whole picture its light is looked for, as part of the side."""
 _TILE_OVERLAP = 0.25
 _MOST_TILES = 16
 
@@ -35,12 +39,22 @@ class StillFace:
 def find_faces(eye: Eye, pixels: Pixels) -> list[StillFace]:
     """Return the faces of a picture (h, w, 3) uint8 BGR, the most certain first."""
     found = [rows for rows in _looks(eye, pixels) if len(rows)]
+    found = found or [rows for rows in _looks_in_the_dark(eye, pixels) if len(rows)]
     rows = suppress(np.concatenate(found)) if found else np.empty((0, COLUMNS), np.float32)
     faces = []
     for row in rows:
         landmarks = row[LANDMARKS].reshape(5, 2)
         faces.append(StillFace(row[:4], landmarks, float(row[SCORE]), pose_of(landmarks)))
     return faces
+
+
+def _looks_in_the_dark(eye: Eye, pixels: Pixels) -> Iterator[Floats]:
+    raised = pixels.copy()
+    try:
+        raise_shadows(raised, _FAR)
+        yield from _looks(eye, raised)
+    finally:
+        raised.fill(0)
 
 
 def _looks(eye: Eye, pixels: Pixels) -> Iterator[Floats]:

@@ -19,9 +19,9 @@ def _looked(pixels):
     return seeing, Picture.of_bgr(pixels), row[4:14].reshape(5, 2)
 
 
-def _dark():
+def _dark(times=64):
     pixels = picture([PERSON], 0)
-    return pixels, (pixels // 16).astype(np.uint8)
+    return pixels, (pixels // times).astype(np.uint8)
 
 
 def test_a_good_face_becomes_a_probe_and_its_crop_is_wiped():
@@ -40,6 +40,23 @@ def test_a_crop_judged_too_poor_is_wiped_and_never_embedded():
     assert any(fault.startswith("too dark") for fault in faults)
     assert seeing.embedder.calls == 0
     assert seeing.wiped
+
+
+def test_a_face_in_the_dark_is_raised_and_compared():
+    bright, dark = _dark(10)
+    seeing, _, landmarks = _looked(bright)
+    probe, faults = seeing.probe(Picture.of_bgr(dark), landmarks)
+    assert faults == []
+    assert float(probe.template @ template(30)) > 0.95
+    assert seeing.wiped
+
+
+def test_a_dark_photograph_becomes_no_reference():
+    bright, dark = _dark(10)
+    seeing, _, landmarks = _looked(bright)
+    reference, faults = seeing.reference(Picture.of_bgr(dark), landmarks)
+    assert reference is None
+    assert any(fault.startswith("too dark") for fault in faults)
 
 
 def test_landmarks_that_make_no_face_are_a_fault_and_no_crash():

@@ -99,3 +99,11 @@ def test_larger_frontal_and_certain_faces_rank_higher():
     assert score() > score(detection=0.7)
     assert score(px=80) == score(px=40)
     assert 0 <= score(yaw=2.0) <= score() <= 1
+
+
+def test_a_raised_face_needs_half_the_contrast():
+    flat = Appearance(sharpness=0.3, brightness=100, contrast=6)
+    assert faults_of_appearance(flat, LIMITS)
+    assert not faults_of_appearance(flat, LIMITS, raised=True)
+    flatter = Appearance(sharpness=0.3, brightness=100, contrast=4)
+    assert "at least 5" in faults_of_appearance(flatter, LIMITS, raised=True)[0]

@@ -17,7 +17,8 @@ def picture(seed, side=sources.SIDE):
 
 @pytest.fixture
 def faces():
-    return sources.Sources(np.stack([picture(n) for n in range(6)]), photographs=4)
+    pictures = np.stack([picture(n) for n in range(8)])
+    return sources.Sources(pictures, photographs=4, people=np.array([0, 0, 1, 1]))
 
 
 def folder(tmp_path, pictures):
@@ -32,12 +33,27 @@ def folder(tmp_path, pictures):
 
 def test_a_folder_and_a_pool_become_sources(tmp_path):
     pool = tmp_path / "pool.npz"
-    np.savez(pool, images=np.stack([picture(7), picture(8), picture(9)]))
+    np.savez(pool, images=np.stack([picture(7), picture(8), picture(9)]), identity=[0, 0, 1])
     loaded = sources.load(folder(tmp_path, [picture(1), picture(2)]), [pool])
     assert loaded.photographs == 2
     assert loaded.pixels.shape == (5, 160, 160, 3)
     assert np.array_equal(loaded.pixels[0], picture(1))
     assert np.array_equal(loaded.pixels[4], picture(9))
+    assert loaded.people.tolist() == [0, 0, 1]
+
+
+def test_no_two_pools_have_anybody_in_common(tmp_path):
+    pools = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    for pool in pools:
+        np.savez(pool, images=np.stack([picture(1)] * 3), identity=np.int32([4, 4, 7]))
+    assert sources.load(None, pools).people.tolist() == [0, 0, 1, 2, 2, 3]
+
+
+def test_a_pool_that_does_not_say_who_each_face_is_is_refused(tmp_path):
+    pool = tmp_path / "pool.npz"
+    np.savez(pool, images=np.stack([picture(1)] * 3), identity=[0, 1])
+    with pytest.raises(PictureError, match=r"pool\.npz names \(2,\) people for 3 faces"):
+        sources.load(None, [pool])
 
 
 def test_a_picture_of_another_size_is_refused_by_name(tmp_path):
@@ -64,7 +80,7 @@ def test_nothing_to_train_on_is_said(tmp_path):
 def test_a_broken_pool_is_refused(tmp_path, content):
     pool = tmp_path / "pool.npz"
     if content is None:
-        np.savez(pool, images=np.zeros((2, 100, 100, 3), np.uint8))
+        np.savez(pool, images=np.zeros((2, 100, 100, 3), np.uint8), identity=[0, 1])
     else:
         pool.write_bytes(content)
     with pytest.raises(PictureError, match=r"pool\.npz"):
@@ -92,6 +108,27 @@ def test_no_batch_comes_twice(faces):
     endless = samples.batches(faces, samples.Recipe(), (1, 0), 8)
     seen = {next(endless).seen.tobytes() for _ in range(5)}
     assert len(seen) == 5
+
+
+def test_rendered_people_are_met_in_two_views_under_their_own_number(faces):
+    recipe = samples.Recipe(met=5)
+    batch = next(samples.batches(faces, recipe, (1, 0), 8))
+    assert batch.met.shape == (10, 128, 128, 3)
+    assert np.array_equal(batch.people[0::2], batch.people[1::2])
+    plain = samples.Recipe(met=40, tone=False)
+    batch = next(samples.batches(faces, plain, (2, 0), 8))
+    middles = faces.pixels[faces.photographs :, 30:-30, 30:-30].astype(float).mean((1, 2))
+    for crop, person in zip(batch.met, batch.people, strict=True):
+        apart = np.abs(crop[8:-8, 8:-8].astype(float).mean((0, 1)) - middles).sum(1)
+        assert person == faces.people[apart.argmin()]
+
+
+def test_nobody_is_met_where_nobody_is_rendered_or_none_is_asked_for(faces):
+    real = sources.Sources(faces.pixels[:4], photographs=4)
+    for known, recipe in ((real, samples.Recipe()), (faces, samples.Recipe(met=0))):
+        batch = next(samples.batches(known, recipe, (1, 0), 8))
+        assert batch.met.shape == (0, 128, 128, 3)
+        assert batch.people.shape == (0,)
 
 
 def test_two_views_of_a_person_are_closer_than_two_people(faces):

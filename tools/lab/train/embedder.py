@@ -3,7 +3,8 @@
 Loss, for a batch of templates of unit length: 1 - cosine to the teacher's; plus the squared
 difference of the two matrices of similarities (Park et al., "Relational Knowledge Distillation",
 CVPR 2019); plus 1 - cosine of the maps on the way (Romero et al., "FitNets", ICLR 2015), through
-one 1 x 1 convolution each, which is thrown away afterwards.
+one 1 x 1 convolution each, which is thrown away afterwards. Of rendered people it is known who they
+are, better than any teacher sees it: they are learnt by that (known.py).
 """
 
 import argparse
@@ -23,10 +24,12 @@ from torch.nn import functional
 
 from tools.console import console, notes
 from tools.lab.train.journal import Journal
-from tools.lab.train.lessons import Lesson, loader
+from tools.lab.train.known import KnownPeople
+from tools.lab.train.lessons import Lesson, loader, small
+from tools.lab.train.pairs import crops_of
 from tools.lab.train.samples import Recipe
-from tools.lab.train.sources import load
-from tools.lab.train.student import Layout, Student
+from tools.lab.train.sources import Sources, load
+from tools.lab.train.student import TEMPLATE_LENGTH, Layout, Student
 from tools.lab.train.watch import Watch
 
 BATCH = 64
@@ -37,6 +40,7 @@ _DECAY = 0.3
 _AVERAGE = 0.999
 _RELATION_WEIGHT = 4.0
 _HINT_WEIGHT = 0.5
+_KNOWN_WEIGHT = 0.05
 _REPEATED = 12_000
 """Samples of the past that every other batch is taken from: teaching is slower than learning."""
 _REPORT_EVERY = 20_000
@@ -56,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strength", type=float, default=Recipe.strength)
     parser.add_argument("--turn", type=float, default=Recipe.turn)
     parser.add_argument("--paint", type=float, default=Recipe.paint)
+    parser.add_argument("--met", type=int, default=Recipe.met, metavar="PEOPLE")
     parser.add_argument("--no-mix", action="store_true")
     parser.add_argument("--no-tone", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
@@ -93,6 +98,8 @@ class Training:
             for a, b in zip(self.student.layout.channels, (64, 128, 128), strict=True)
         )
         self.average = copy.deepcopy(self.student).eval()
+        sources = load(options.data, options.rendered)
+        self.known = KnownPeople(1 + int(sources.people.max(initial=0)), TEMPLATE_LENGTH)
         parameters = [*self.student.parameters(), *self.hints.parameters()]
         self.optimiser = torch.optim.AdamW(parameters, lr=_RATE, weight_decay=0.02)
         self.out.mkdir(parents=True, exist_ok=True)
@@ -106,8 +113,10 @@ class Training:
             turn=options.turn,
             paint=options.paint,
             tone=not options.no_tone,
+            met=options.met,
         )
-        sources = load(options.data, options.rendered)
+        if sources.people.size and not self.known.means.any():
+            self._introduce(sources)
         self.watch = Watch.read(options.watch, options.teacher)
         # Another part of the endless samples after every restart, never the same ones again.
         seed = options.seed * 1_000_003 + self.samples
@@ -120,14 +129,15 @@ class Training:
             recipe=asdict(self.recipe),
             layout=asdict(self.student.layout),
             photographs=sources.photographs,
-            rendered=len(sources.pixels) - sources.photographs,
+            rendered=len(sources.people),
+            people=self.known.number,
             torch=torch.__version__,
         )
 
     def run(self) -> Iterator[str]:
         """Learn; yields a line for the progress bar now and then."""
         report = self.samples + _REPORT_EVERY
-        losses: list[tuple[float, float, float]] = []
+        losses: list[tuple[float, ...]] = []
         while self.samples < self.total:
             lesson = next(self.lessons)
             losses.append(self._learn(lesson))
@@ -139,28 +149,42 @@ class Training:
                 yield self._report(losses)
                 losses = []
 
-    def _learn(self, lesson: Lesson) -> tuple[float, float, float]:
+    def _learn(self, lesson: Lesson) -> tuple[float, ...]:
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
         self.student.train()
-        faces = lesson.faces.to(memory_format=torch.channels_last)
+        taught = len(lesson.faces)
+        faces = torch.cat([lesson.faces, lesson.met]).to(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             templates, maps = self.student(faces.float())
-            hints = [hint(each) for hint, each in zip(self.hints, maps, strict=True)]
+            hints = [hint(each[:taught]) for hint, each in zip(self.hints, maps, strict=True)]
         mine = functional.normalize(templates.float())
-        terms = _terms(mine, lesson.templates, hints, lesson.maps)
+        terms = _terms(mine[:taught], lesson.templates, hints, lesson.maps)
+        known = self.known(mine[taught:], lesson.people)
         loss = terms[0] + _RELATION_WEIGHT * terms[1] + _HINT_WEIGHT * terms[2]
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss + _KNOWN_WEIGHT * known).backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), 2.0)
         self.optimiser.step()
+        self.known.meet(mine[taught:].detach(), lesson.people)
         self._mean()
-        return terms[0].item(), terms[1].item(), terms[2].item()
+        return tuple(term.item() for term in (*terms, known))
 
     def _rate(self) -> float:
         warm = min(1.0, (self.samples + BATCH) / _WARM_UP)
         left = (self.total - self.samples) / (_DECAY * self.total)
         return _RATE * min(warm, max(0.002, min(1.0, left)))
+
+    @torch.no_grad()
+    def _introduce(self, sources: Sources) -> None:
+        """Let everybody's rendered views into the means, as the student sees them now."""
+        for start in range(0, len(sources.people), BATCH):
+            crops = crops_of(sources.pixels[sources.photographs :][start : start + BATCH])
+            faces = small(crops).contiguous(memory_format=torch.channels_last)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                templates, _ = self.average(faces.float())
+            mine = functional.normalize(templates.float())
+            self.known.meet(mine, torch.from_numpy(sources.people[start : start + BATCH]))
 
     @torch.no_grad()
     def _mean(self) -> None:
@@ -171,14 +195,15 @@ class Training:
             if mine.dtype.is_floating_point:
                 mine.lerp_(theirs[name], part)
 
-    def _report(self, losses: list[tuple[float, float, float]]) -> str:
-        cosine, relation, hint = (round(float(value), 5) for value in np.mean(losses, axis=0))
+    def _report(self, losses: list[tuple[float, ...]]) -> str:
+        cosine, relation, hint, known = (round(float(value), 5) for value in np.mean(losses, 0))
         figures = self.watch.measure(self.average)
         self.journal.write(
             samples=self.samples,
             cosine=round(1 - cosine, 5),
             relation=relation,
             hint=hint,
+            known=known,
             rate=self._rate(),
             **figures,
         )
@@ -193,6 +218,7 @@ class Training:
             "average": self.average.state_dict(),
             "hints": self.hints.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "known": self.known.state_dict(),
         }
         for name, content in (("checkpoint", state), ("student", state["average"])):
             part = self.out / f"{name}.pt.part"
@@ -206,6 +232,10 @@ class Training:
         self.average.load_state_dict(state["average"])
         self.hints.load_state_dict(state["hints"])
         self.optimiser.load_state_dict(state["optimiser"])
+        # Of other rendered people than before, the means are made anew.
+        means = state.get("known", {}).get("means")
+        if means is not None and means.shape == self.known.means.shape:
+            self.known.load_state_dict(state["known"])
 
 
 def _terms(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,11 +19,16 @@ from tools.lab.train.teacher import Teacher
 
 @dataclass
 class Lesson:
-    """faces: (n, 3, 112, 112) uint8; templates: (n, 256); maps: the teacher's, bfloat16."""
+    """faces: (n, 3, 112, 112) uint8; templates: (n, 256); maps: the teacher's, bfloat16.
+
+    met: (m, 3, 112, 112) uint8, rendered people whom no teacher is asked about; people: (m,).
+    """
 
     faces: Tensor
     templates: Tensor
     maps: list[Tensor]
+    met: Tensor
+    people: Tensor
 
 
 class _Lessons(IterableDataset[Lesson]):
@@ -39,11 +45,13 @@ class _Lessons(IterableDataset[Lesson]):
         number = worker.id if worker else 0
         teacher = Teacher(self._teacher)
         for batch in batches(self._sources, self._recipe, (self._seed, number), self._size):
-            yield lesson(teacher, batch.seen, batch.taught)
+            templates, maps = answers(teacher, batch.taught)
+            people = torch.from_numpy(batch.people)
+            yield Lesson(small(batch.seen), templates, maps, small(batch.met), people)
 
 
-def lesson(teacher: Teacher, seen: Pixels, taught: Pixels) -> Lesson:
-    """Return what the teacher says of `taught`, for the student to say of `seen`."""
+def answers(teacher: Teacher, taught: Pixels) -> tuple[Tensor, list[Tensor]]:
+    """Return the teacher's templates of crops (n, 128, 128, 3), and its maps at our sizes."""
     crops = torch.from_numpy(taught).permute(0, 3, 1, 2).to(torch.bfloat16)
     templates, maps = teacher(crops.contiguous(memory_format=torch.channels_last))
     sides = (INPUT_SIDE // 4, INPUT_SIDE // 8, INPUT_SIDE // 16)
@@ -51,7 +59,7 @@ def lesson(teacher: Teacher, seen: Pixels, taught: Pixels) -> Lesson:
         functional.interpolate(each, (side, side), mode="bilinear")
         for each, side in zip(maps, sides, strict=True)
     ]
-    return Lesson(small(seen), templates, maps)
+    return templates, maps
 
 
 def small(crops: Pixels) -> Tensor:
@@ -59,7 +67,8 @@ def small(crops: Pixels) -> Tensor:
     faces = [
         cv2.resize(crop, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_AREA) for crop in crops
     ]
-    return torch.stack([torch.from_numpy(face) for face in faces]).permute(0, 3, 1, 2)
+    shape = (-1, INPUT_SIDE, INPUT_SIDE, 3)
+    return torch.from_numpy(np.array(faces, np.uint8).reshape(shape)).permute(0, 3, 1, 2)
 
 
 def loader(

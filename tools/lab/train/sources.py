@@ -1,7 +1,7 @@
 """The faces that training starts from: aligned crops of 160 x 160 pixels, BGR."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,12 @@ class Sources:
     """All source faces in memory. pixels: (n, 160, 160, 3) uint8 BGR.
 
     photographs: how many of them, from the front, are generated people or volunteers; the rest is
-    rendered.
+    rendered. people: (n - photographs,) int64, whom each of the rest shows, counted from 0.
     """
 
     pixels: Pixels
     photographs: int
+    people: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def draw(self, rng: np.random.Generator, rendered_share: float) -> Pixels:
         """Return one face at random, mirrored half of the time."""
@@ -43,10 +44,20 @@ def load(folder: Path | None, pools: list[Path]) -> Sources:
     """
     photographs = [] if folder is None else _photographs(folder)
     rendered = [_pool(path) for path in pools]
-    everything = [*photographs, *(face for pool in rendered for face in pool)]
+    everything = [*photographs, *(face for faces, _ in rendered for face in faces)]
     if not everything:
         raise PictureError("There are no faces to train on: name --data or --rendered.")
-    return Sources(np.stack(everything), len(photographs))
+    return Sources(np.stack(everything), len(photographs), _counted([who for _, who in rendered]))
+
+
+def _counted(pools: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return whom each rendered face shows; no two pools have anybody in common."""
+    people, known = [np.empty(0, np.int64)], 0
+    for pool in pools:
+        names, whom = np.unique(pool, return_inverse=True)
+        people.append(whom.astype(np.int64) + known)
+        known += len(names)
+    return np.concatenate(people)
 
 
 def _photographs(folder: Path) -> list[Pixels]:
@@ -58,15 +69,18 @@ def _photographs(folder: Path) -> list[Pixels]:
     return [_face(folder / name) for name in names]
 
 
-def _pool(path: Path) -> Pixels:
+def _pool(path: Path) -> tuple[Pixels, NDArray[np.int64]]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             faces: Pixels = archive["images"]
+            people = np.asarray(archive["identity"], np.int64)
     except (OSError, EOFError, KeyError, ValueError) as error:
         raise PictureError(f"{path} is no pool of rendered faces ({error}).") from error
     if faces.dtype != np.uint8 or faces.shape[1:] != (SIDE, SIDE, 3):
         raise PictureError(f"{path} holds {faces.dtype} {faces.shape}, not uint8 (n, 160, 160, 3).")
-    return faces
+    if people.shape != faces.shape[:1]:
+        raise PictureError(f"{path} names {people.shape} people for {len(faces)} faces.")
+    return faces, people
 
 
 def _face(path: Path) -> Pixels:

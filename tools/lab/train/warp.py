@@ -69,6 +69,10 @@ class Shape:
         return cls(field * amount, (float(wide), float(tall)))
 
 
+UNBENT: Final = Shape(np.zeros((CROP_SIDE, CROP_SIDE, 2), np.float32), (1.0, 1.0))
+"""A face as it is."""
+
+
 def view(rng: np.random.Generator, face: Pixels, shape: Shape, turn: float) -> Pixels:
     """Return a crop (128, 128, 3) of a source (160, 160, 3): one view of one person.
 
@@ -81,7 +85,7 @@ def view(rng: np.random.Generator, face: Pixels, shape: Shape, turn: float) -> P
     x = (x - np.float32(np.sin(yaw)) * (_DEPTH - 24)) / np.float32(np.cos(yaw))
     y = (y - np.float32(np.sin(pitch)) * (_DEPTH - 24)) / np.float32(np.cos(pitch))
     # A detector's landmarks are never exact.
-    roll, zoom = rng.normal(0, 0.03), float(np.exp(rng.normal(0, 0.03)))
+    roll, zoom = rng.normal(0, 0.03), float(np.exp(rng.normal(0, 0.04)))
     cos, sin = np.float32(np.cos(roll) * zoom), np.float32(np.sin(roll) * zoom)
     shift = rng.normal(0, 1.2, 2)
     middle = (SIDE - 1) / 2

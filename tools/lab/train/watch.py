@@ -21,7 +21,7 @@ from device.vision import Catalogue, Eye, default_directory
 from device.vision.geometry import ARCFACE_112, similarity
 from device.vision.stills import find_faces
 from tools.console import console, notes
-from tools.lab.train.lessons import lesson, small
+from tools.lab.train.lessons import answers, small
 from tools.lab.train.pairs import accuracy, crops_of, read_pairs
 from tools.lab.train.sources import SIDE, Pixels
 from tools.lab.train.student import Student
@@ -48,7 +48,7 @@ class Watch:
         with np.load(path, allow_pickle=False) as archive:
             crops, pairs, same = crops_of(archive["sources"]), archive["pairs"], archive["same"]
         asked = Teacher(teacher)
-        taught = [lesson(asked, part, part).templates for part in _parts(crops)]
+        taught = [answers(asked, part)[0] for part in _parts(crops)]
         return cls(crops, pairs, same, torch.cat(taught).numpy())
 
     @torch.no_grad()
