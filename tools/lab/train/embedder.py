@@ -42,7 +42,7 @@ _RELATION_WEIGHT = 4.0
 _HINT_WEIGHT = 0.5
 _KNOWN_WEIGHT = 0.05
 _REPEATED = 12_000
-"""Samples of the past that every other batch is taken from: teaching is slower than learning."""
+"""Samples of the past that are learnt again (--repeats): teaching is slower than learning."""
 _REPORT_EVERY = 20_000
 
 
@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--met", type=int, default=Recipe.met, metavar="PEOPLE")
     parser.add_argument("--no-mix", action="store_true")
     parser.add_argument("--no-tone", action="store_true")
+    parser.add_argument("--repeats", type=float, default=0.3, help="old batches for each new one")
     parser.add_argument("--threads", type=int, default=1)
 
 
@@ -91,6 +92,7 @@ class Training:
     def __init__(self, options: argparse.Namespace) -> None:
         self.out: Path = options.out
         self.total: int = options.samples
+        self.repeats: float = options.repeats
         self.samples = 0
         self.student = Student(Layout()).to(memory_format=torch.channels_last)
         self.hints = nn.ModuleList(
@@ -131,6 +133,7 @@ class Training:
             photographs=sources.photographs,
             rendered=len(sources.people),
             people=self.known.number,
+            repeats=self.repeats,
             torch=torch.__version__,
         )
 
@@ -143,7 +146,8 @@ class Training:
             losses.append(self._learn(lesson))
             self.samples += BATCH
             self.past.append(lesson)
-            self._learn(self.past[int(self.rng.integers(len(self.past)))])
+            if self.rng.random() < self.repeats:
+                self._learn(self.past[int(self.rng.integers(len(self.past)))])
             if self.samples >= report or self.samples >= self.total:
                 report += _REPORT_EVERY
                 yield self._report(losses)
