@@ -14,7 +14,7 @@ OnConfirmed = Callable[[Confirmed, Sighting], None]
 OnAttack = Callable[[], None]
 """Called once per track: a shot that came near a reference was judged a presentation attack."""
 
-_NO_SCALE = ScoreScale(threshold=0.99, bands=(0.995, 0.999), same=0.99, twin=0.999)
+_NO_SCALE = ScoreScale(threshold=0.99, bands=(0.995, 0.999), same=0.99, twin=0.999, closer=0.99)
 
 
 class Recogniser:
@@ -85,6 +85,8 @@ def scale_of(embedder: ModelEntry) -> ScoreScale:
 def limits_for(settings: Settings, embedder: ModelEntry) -> Limits:
     """Return threshold and margin: the configuration's, or the embedder's own threshold."""
     configured = settings.matching.threshold
-    threshold = scale_of(embedder).threshold if configured is None else configured
+    scale = scale_of(embedder)
+    threshold = scale.threshold if configured is None else configured
     origin = "default" if configured is None else "configured"
-    return Limits(threshold, settings.matching.margin, f"{embedder.name}-{origin}-{threshold:.3f}")
+    name = f"{embedder.name}-{origin}-{threshold:.3f}"
+    return Limits(threshold, settings.matching.margin, name, scale.closer)

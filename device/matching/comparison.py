@@ -14,12 +14,14 @@ class Limits:
     """When a comparison returns a candidate.
 
     threshold: lowest score, on the scale of `scores_of`. margin: least lead over the best other
-    reference. threshold_id: name of the statement that the threshold comes from.
+    reference. threshold_id: name of the statement that the threshold comes from. closer: from this
+    score on a probe gets a second crop, and its score is that of the mean.
     """
 
     threshold: float
     margin: float
     threshold_id: str
+    closer: float = np.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,13 @@ def compare(gallery: Gallery, probe: Probe, limits: Limits) -> Candidate | None:
     """Compare one probe with all references.
 
     Returns None below the threshold, or when another reference comes nearer than the margin: two
-    look-alikes are no candidate.
+    look-alikes are no candidate. A probe that comes near a reference is looked at once more, cut
+    out another way.
     """
     (scores,) = scores_of(gallery, probe.template[np.newaxis])
+    if float(scores.max()) >= limits.closer and probe.look_closer():
+        scores.fill(0)
+        (scores,) = scores_of(gallery, probe.template[np.newaxis])
     best = int(scores.argmax())
     score = float(scores[best])
     # A NaN must not pass: `not >=`, rather than `<`.

@@ -45,7 +45,8 @@ class Contract(Struct, frozen=True, forbid_unknown_fields=True):
 class ScoreScale(Struct, frozen=True, forbid_unknown_fields=True):
     """An embedder's own score scale; never valid for another model.
 
-    threshold: default, for demonstrations; an operational one comes signed (R31).
+    threshold: default, for demonstrations; an operational one comes signed (R31). closer: from this
+    score on a probe gets a second crop; part of the scale, since the scores above are that mean's.
     bands: lower edges of the bands "strong" and "very strong" (R47).
     same, twin: for enrolment, plain cosines: below `same` two photographs are not taken for one
     person's, from `twin` on two references are.
@@ -55,6 +56,7 @@ class ScoreScale(Struct, frozen=True, forbid_unknown_fields=True):
     bands: tuple[float, float]
     same: float
     twin: float
+    closer: float
 
 
 class LiveScale(Struct, frozen=True, forbid_unknown_fields=True):

@@ -34,7 +34,8 @@ class Eye:
     """Detector, aligner and embedder with their limits. One thread owns it.
 
     attack: the attack detector, or None: then there is no presentation-attack detection.
-    second_look: finds the landmarks of a face that is compared again, more exactly.
+    second_look: finds the landmarks of a face that is compared again, more exactly. other_aligner:
+    cuts out the second crop of a face that comes near a reference.
     """
 
     detector: Detector
@@ -46,6 +47,7 @@ class Eye:
     runtime: RuntimeInfo
     attack: AttackDetector | None = None
     second_look: SecondLook | None = None
+    other_aligner: Aligner | None = None
 
     @classmethod
     def open(cls, catalogue: Catalogue, models: ModelSettings, vision: VisionSettings) -> "Eye":
@@ -71,6 +73,7 @@ class Eye:
             runtime=_joint(runtimes),
             attack=attack,
             second_look=SecondLook(detector),
+            other_aligner=Aligner(embedder.side),
         )
 
     @property
@@ -88,8 +91,8 @@ class Eye:
         """Like `probe`, for enrolment: the mean of what slightly strayed alignments would give.
 
         It costs the device nothing, and a probe's alignment strays too. The photograph is judged as
-        it is, before its shadows are raised. The template keeps the
-        length of the embedder's output, by which a list knows its weaker photographs.
+        it is, before its shadows are raised. The template keeps the length of the embedder's
+        output, by which a list knows its weaker photographs.
         """
         mean = np.zeros(self.embedder.dimension, np.float32)
         try:
@@ -115,27 +118,42 @@ class Eye:
     @property
     def wiped(self) -> bool:
         """True when no pixel of a frame and no face is left in the buffers."""
-        parts = (self.aligner, self.detector, self.second_look, self.attack)
+        parts = (self.aligner, self.other_aligner, self.detector, self.second_look, self.attack)
         return all(part is None or part.wiped for part in parts)
 
     def probe(self, main: Picture, landmarks: Floats) -> tuple[Probe | None, list[str]]:
         """Look again, cut out, raise its shadows if it lies in the dark, judge and embed one face.
 
-        The crop is wiped before this returns.
+        The crop is wiped before this returns; `main` must live as long as the probe.
 
         landmarks: (5, 2) float32 in pixels of `main`. Returns the probe, or None and why not.
         """
         try:
-            sample = self.aligner.align(main, self._exact(main, landmarks))
+            exact = self._exact(main, landmarks)
+            sample = self.aligner.align(main, exact)
             try:
                 dark = _raised(sample)
                 seen = appearance_of(sample.pixels)
                 faults = faults_of_appearance(seen, self.limits, raised=dark)
-                return (None, faults) if faults else (self.embedder.embed(sample), [])
+                if faults:
+                    return None, faults
+                probe = self.embedder.embed(sample)
             finally:
                 sample.wipe()
         except ValueError as error:
             return None, [str(error)]
+        return Probe(probe.template, lambda: self._other_features(main, exact)), []
+
+    def _other_features(self, main: Picture, landmarks: Floats) -> Floats:
+        """Return the features of the same face cut out another way, of unit length."""
+        if self.other_aligner is None:
+            raise ValueError("There is no other way to cut out a face.")
+        sample = self.other_aligner.align(main, landmarks)
+        try:
+            _raised(sample)
+            return self.embedder.embed(sample).template
+        finally:
+            sample.wipe()
 
     def _exact(self, main: Picture, landmarks: Floats) -> Floats:
         return landmarks if self.second_look is None else self.second_look(main, landmarks)

@@ -1,5 +1,7 @@
 """`Sample` and `Probe`: a face cut out, and its template. Both live for one frame (R13)."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from device.capture.frame import Ephemeral, Picture, Pixels
@@ -30,17 +32,36 @@ class Sample(Ephemeral):
 class Probe(Ephemeral):
     """The features of one face, submitted to a comparison.
 
-    template: (dimension,) float32 of unit length.
+    template: (dimension,) float32 of unit length. again: cuts the face out another way and returns
+    the features of that, likewise; it may raise ValueError.
     """
 
-    __slots__ = ("template",)
+    __slots__ = ("_again", "template")
 
-    def __init__(self, template: Floats) -> None:
+    def __init__(self, template: Floats, again: Callable[[], Floats] | None = None) -> None:
         self.template = template
+        self._again = again
+
+    def look_closer(self) -> bool:
+        """Make the template the mean over a second crop, once; return whether that was possible."""
+        again, self._again = self._again, None
+        if again is None:
+            return False
+        try:
+            second = again()
+        except ValueError:
+            return False
+        self.template += second
+        second.fill(0)
+        length = np.linalg.norm(self.template)
+        if length > 0:
+            self.template /= length
+        return True
 
     def wipe(self) -> None:
-        """Overwrite the template with zeros."""
+        """Overwrite the template with zeros, and let go of the picture."""
         self.template.fill(0)
+        self._again = None
 
 
 class Aligner:

@@ -28,23 +28,29 @@ _MOST_TILES = 16
 
 @dataclass(frozen=True, slots=True)
 class StillFace:
-    """One face of a still. box: x, y, width, height; landmarks: (5, 2); pixels of the picture."""
+    """One face of a still. box: x, y, width, height; landmarks: (5, 2); pixels of the picture.
+
+    dark: it was found only after the picture's shadows had been raised.
+    """
 
     box: Floats
     landmarks: Floats
     score: float
     pose: Pose
+    dark: bool = False
 
 
 def find_faces(eye: Eye, pixels: Pixels) -> list[StillFace]:
     """Return the faces of a picture (h, w, 3) uint8 BGR, the most certain first."""
     found = [rows for rows in _looks(eye, pixels) if len(rows)]
-    found = found or [rows for rows in _looks_in_the_dark(eye, pixels) if len(rows)]
+    dark = not found
+    if dark:
+        found = [rows for rows in _looks_in_the_dark(eye, pixels) if len(rows)]
     rows = suppress(np.concatenate(found)) if found else np.empty((0, COLUMNS), np.float32)
     faces = []
     for row in rows:
         landmarks = row[LANDMARKS].reshape(5, 2)
-        faces.append(StillFace(row[:4], landmarks, float(row[SCORE]), pose_of(landmarks)))
+        faces.append(StillFace(row[:4], landmarks, float(row[SCORE]), pose_of(landmarks), dark))
     return faces
 
 

@@ -169,7 +169,9 @@ def eye(configuration):
         embedder=HueEmbedder(),
         limits=limits_from(configuration.vision),
         detector_entry=entry("detector"),
-        embedder_entry=entry("embedder", ScoreScale(0.8, (0.9, 0.95), same=0.8, twin=0.95)),
+        embedder_entry=entry(
+            "embedder", ScoreScale(0.8, (0.9, 0.95), same=0.8, twin=0.95, closer=0.7)
+        ),
         runtime=RuntimeInfo("stand-in", "1", "CPU", 1),
     )
 

@@ -15,7 +15,7 @@ from tools.lab.manifest import Item
 
 
 def face(*box, score=0.9, attack=None):
-    return Face(tuple(float(v) for v in box), score, b"", "", attack)
+    return Face(tuple(float(v) for v in box), score, b"", b"", "", attack)
 
 
 def annotated(path, *box, source="me"):

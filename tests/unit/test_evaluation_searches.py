@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from device.matching import Limits, compare
+from device.matching import Limits, compare, scores_of
 from device.settings import CameraSettings, DeviceSettings, Settings, WatchlistSettings
 from device.vision.catalogue import ScoreScale
 from device.vision.sample import Probe
@@ -16,6 +16,7 @@ from tools.lab.evaluate.searches import Probes, Searcher
 from tools.lab.evaluate.verification import comparisons_of
 
 DIMENSION = 16
+SCALE = ScoreScale(0.5, (0.6, 0.7), same=0.9, twin=0.95, closer=0.93)
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Entry:
     collection: str = "operational"
     sha256: str = SHA
     name: str = "stand-in"
+    scores: ScoreScale = SCALE
 
 
 @dataclass
@@ -64,16 +66,23 @@ def crowd(count, seed, spread=1.0):
 
 @pytest.mark.parametrize("templates", [1, 3])
 def test_it_returns_what_the_device_would_return(pipeline, templates):
-    references = [[row.tobytes() for row in crowd(templates, 100 + n, 0.4)] for n in range(40)]
-    probes = crowd(60, 5, 0.4)
+    people = [crowd(templates, 100 + n, 0.4 * templates**0.5) for n in range(40)]
+    references = [[row.tobytes() for row in rows] for rows in people]
+    probes, spread = crowd(60, 5, 0.4), crowd(60, 6, 0.7)
+    # Each second crop is drawn towards one of the references, so that some of them lead.
+    second = unit(spread + 8 * np.stack([people[n % 40].mean(axis=0) for n in range(60)]))
     gallery = pipeline.gallery(references)
     margin = pipeline.settings.matching.margin
-    hits = pipeline.search(gallery, probes)
+    hits = pipeline.search(gallery, probes, unit(probes + second))
+    nearest = scores_of(gallery, probes).max(axis=1)
+    edge = SCALE.closer
+    assert 0 < np.count_nonzero(nearest >= edge) < len(probes)
     returned = 0
     for row, probe in enumerate(probes):
         for threshold in (0.3, 0.5, 0.7, 0.8, 0.9):
-            limits = Limits(threshold, margin, "test")
-            candidate = compare(gallery, Probe(probe.copy()), limits)
+            limits = Limits(threshold, margin, "test", edge)
+            again = second[row].copy
+            candidate = compare(gallery, Probe(probe.copy(), again), limits)
             ours = hits.scores[row] >= threshold
             assert ours == (candidate is not None)
             if candidate is not None:
@@ -85,12 +94,12 @@ def test_it_returns_what_the_device_would_return(pipeline, templates):
 
 def test_one_reference_alone_always_leads(pipeline):
     row = crowd(1, 1)
-    hits = pipeline.search(pipeline.gallery([[row[0].tobytes()]]), row)
+    hits = pipeline.search(pipeline.gallery([[row[0].tobytes()]]), row, row)
     assert hits.scores[0] == pytest.approx(1.0)
 
 
 def test_who_is_on_the_list_twice_is_refused_as_enrolment_refuses_them(pipeline, monkeypatch):
-    scale = ScoreScale(threshold=0.1, bands=(0.2, 0.3), same=0.9, twin=0.95)
+    scale = ScoreScale(threshold=0.1, bands=(0.2, 0.3), same=0.9, twin=0.95, closer=0.05)
     monkeypatch.setattr("tools.lab.evaluate.pipeline.scale_of", lambda _: scale)
     rows = unit(np.eye(DIMENSION)[:4] + 0.3)
     rows[1] = rows[0]
@@ -109,7 +118,7 @@ class Plain:
     def gallery(self, references):
         return [int.from_bytes(template) for (template,) in references]
 
-    def search(self, gallery, probes):
+    def search(self, gallery, probes, _closer):
         scores = probes[:, gallery].astype(float)
         best, second = scores.argmax(axis=1), np.sort(scores, axis=1)[:, -2]
         return Hits(
@@ -127,6 +136,7 @@ def probes_of(scores, owner, comparable=None):
     count = len(scores)
     return Probes(
         templates=scores,
+        closer=scores,
         comparable=np.ones(count, np.bool_) if comparable is None else np.asarray(comparable),
         owner=np.asarray(owner, np.intp),
         names=np.array([f"n{place}" for place in owner]),

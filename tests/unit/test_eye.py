@@ -8,6 +8,7 @@ import pytest
 from device.capture.frame import Picture
 from device.vision.eye import NUDGES
 from device.vision.quality import QualityLimits
+from device.vision.sample import Aligner, Probe
 from tests.simulators.street import LENGTH, SIDE, Person, eye, picture, settings, template
 
 PERSON = Person(30, 200)
@@ -151,3 +152,31 @@ def test_the_limits_come_from_the_configuration():
         interocular_px=16, yaw=0.35, roll_degrees=35, sharpness=0.05
     )
     assert eye(settings("x")).aligner._side == SIDE
+
+
+def test_a_second_crop_is_another_one_and_leaves_nothing():
+    seeing, main, landmarks = _looked(picture([PERSON], 0))
+    seeing = replace(seeing, other_aligner=Aligner(SIDE, "tight"))
+    cut = []
+
+    def embed(sample):
+        cut.append(sample.pixels.copy())
+        return Probe(np.eye(16, dtype=np.float32)[len(cut) - 1])
+
+    seeing.embedder.embed = embed
+    probe, _ = seeing.probe(main, landmarks)
+    assert len(cut) == 1
+    assert probe.look_closer()
+    assert len(cut) == 2
+    assert not np.array_equal(*cut)
+    assert probe.template[:2] == pytest.approx(np.sqrt([0.5, 0.5]))
+    assert not probe.look_closer()
+    assert seeing.wiped
+
+
+def test_without_another_way_to_cut_the_first_crop_stays():
+    seeing, main, landmarks = _looked(picture([PERSON], 0))
+    probe, _ = seeing.probe(main, landmarks)
+    before = probe.template.copy()
+    assert not probe.look_closer()
+    assert np.array_equal(probe.template, before)

@@ -15,6 +15,7 @@ from device.vision.quality import (
     shot_score,
 )
 from device.vision.sample import Aligner, Sample
+from device.vision.shadows import in_the_dark, raise_shadows
 from tools.desk.gate import prominence
 from tools.lab.manifest import Item
 
@@ -24,18 +25,22 @@ class Templates:
     """One picture's subject as the embedder sees it; each (dimension,) float32, with its length.
 
     plain: ArcFace's alignment, the detector's first landmarks. aligned: the embedder's alignment.
-    looked: that after a second look. mirrored: the same crop, mirrored. other: ArcFace's alignment
-    after a second look. reference: what enrolment makes; zeros for a probe.
-    acquired: passed the gate of a passing face; what did not is missed. quality: 0 to 1.
+    looked: that after a second look. raised: that with its shadows raised. mirrored: the same,
+    mirrored. closer: the mean over raised and a second crop. reference: what enrolment makes; zeros
+    for a probe.
+    acquired: passed the gate of a passing face; lit: also without raising any shadow. What was not
+    acquired is missed. quality: 0 to 1.
     """
 
     plain: Floats
     aligned: Floats
     looked: Floats
+    raised: Floats
     mirrored: Floats
-    other: Floats
+    closer: Floats
     reference: Floats
     acquired: bool
+    lit: bool
     quality: float = 0.0
 
 
@@ -59,22 +64,28 @@ class TemplateMaker:
         picture, zeros = Picture.of_bgr(pixels), self._zeros
         faces = find_faces(self._eye, pixels)
         if not faces:
-            return Templates(zeros, zeros, zeros, zeros, zeros, zeros, acquired=False)
+            return Templates(*(zeros,) * 7, acquired=False, lit=False)
         face = max(faces, key=lambda face: prominence(face, picture.width, picture.height))
         first = face.landmarks
         exact = first if self._eye.second_look is None else self._eye.second_look(picture, first)
-        reference = None
-        if enrol:
-            # The second look was taken already.
-            reference, _ = replace(self._eye, second_look=None).reference(picture, exact)
+        # The second look was taken already.
+        eye = replace(self._eye, second_look=None)
+        reference, _ = eye.reference(picture, exact) if enrol else (None, [])
+        probe, faults = eye.probe(picture, exact)
+        raised = zeros if probe is None else probe.template.copy()
+        if probe is not None:
+            probe.look_closer()
+        well_posed = not faults_of_pose(face.pose, self._eye.limits)
         return Templates(
             plain=self._features(self._plain.align(picture, first)),
             aligned=self._features(self._eye.aligner.align(picture, first)),
             looked=self._features(self._eye.aligner.align(picture, exact)),
+            raised=raised,
             mirrored=self._features(_mirrored(self._eye.aligner.align(picture, exact))),
-            other=self._features(self._plain.align(picture, exact)),
+            closer=zeros if probe is None else probe.template,
             reference=zeros if reference is None else reference.template,
-            acquired=self._acquired(picture, face, exact),
+            acquired=not faults and well_posed,
+            lit=well_posed and self._lit(picture, face, exact),
             quality=shot_score(face.pose, face.score),
         )
 
@@ -84,13 +95,16 @@ class TemplateMaker:
         finally:
             sample.wipe()
 
-    def _acquired(self, picture: Picture, face: StillFace, landmarks: Floats) -> bool:
+    def _lit(self, picture: Picture, face: StillFace, landmarks: Floats) -> bool:
+        """Return whether the face would be found and pass the gate as it is."""
         sample = self._eye.aligner.align(picture, landmarks)
         faults = faults_of_appearance(appearance_of(sample.pixels), self._eye.limits)
         sample.wipe()
-        return not faults and not faults_of_pose(face.pose, self._eye.limits)
+        return not faults and not face.dark
 
 
 def _mirrored(sample: Sample) -> Sample:
+    if in_the_dark(sample.pixels):
+        raise_shadows(sample.pixels)
     sample.pixels[:] = sample.pixels[:, ::-1].copy()
     return sample

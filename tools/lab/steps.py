@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from msgspec import Struct
 from rich.progress import track
 
@@ -18,6 +19,7 @@ from device.errors import PictureError
 from device.files import write_atomically
 from device.matching import Gallery, scores_of
 from device.protocol.watchlist import DemonstrationList, Reference
+from device.recognition import scale_of
 from device.settings import ModelSettings, VisionSettings
 from device.vision import Catalogue, Eye, default_directory
 from device.vision.inference import Floats
@@ -34,8 +36,6 @@ _MODELS = {
 _SIMULATED = "sim_"
 _MISSED = np.float32(-9)
 _FEWEST_PROBES = 3
-_NEAR = 0.1
-"""A score so near to the threshold gets a second crop, in the step that tries it."""
 
 
 class Step(Struct, frozen=True):
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     models = ModelSettings(detector=detector, embedder=embedder)
     eye = Eye.open(Catalogue.read(default_directory()), models, VisionSettings())
     people = gather(TemplateMaker(eye), read_manifest(options.data))
-    steps = measure(people)
+    steps = measure(people, scale_of(eye.embedder_entry).closer)
     console.print(
         f"{len(people.gallery)} references, {len(people.mated)} mated and "
         f"{len(people.non_mated)} non-mated probes; {eye.embedder_entry.name} "
@@ -106,26 +106,31 @@ def gather(maker: TemplateMaker, items: list[Item]) -> People:
     )
 
 
-def measure(people: People) -> list[Step]:
-    """Return the table: the device's steps one after the other, then what it does without."""
-    searcher = _Searcher(people)
+def measure(people: People, edge: float) -> list[Step]:
+    """Return the table: the device's steps one after the other, then what it does without.
+
+    edge: the score from which a probe gets a second crop.
+    """
+    searcher = _Searcher(people, edge)
     unit = searcher.unit
+    closer = unit("closer")
     chain = [
         ("plain pipeline", searcher.cosine("plain", "plain")),
         ("+ the embedder's own alignment", searcher.cosine("aligned", "aligned")),
         ("+ a second look at the landmarks", searcher.cosine("looked", "looked")),
         ("+ references over strayed alignments", searcher.cosine("reference", "looked")),
         ("+ the template's length", searcher.weighed()),
-        ("+ the list as cohort: the device", searcher.device(unit("looked"))),
+        ("+ the list as cohort", searcher.device(unit("looked"), lit=True)),
+        ("+ raised shadows", searcher.device(unit("raised"))),
+        ("+ a second crop near a reference: the device", searcher.device(unit("raised"), closer)),
     ]
     steps = _chained(chain)
     device = chain[-1][1]
-    both = [unit("looked")[k] + unit("mirrored")[k] for k in range(2)]
-    other = [unit("looked")[k] + unit("other")[k] for k in range(2)]
+    both = [unit("raised")[k] + unit("mirrored")[k] for k in range(2)]
     aside = [
         ("device, references averaged with their mirror image", searcher.mirrored_references()),
-        ("device, probes averaged with their mirror image", searcher.device(both)),
-        ("device, a second crop near the threshold", searcher.device(unit("looked"), other)),
+        ("device, probes averaged with their mirror image", searcher.device(both, closer)),
+        ("device, always the second crop", searcher.device(closer)),
     ]
     steps += [Step(n, rates(found), chain[-1][0], gains(found, device)) for n, found in aside]
     return [*steps, *searcher.several_references(), *searcher.tracks()]
@@ -144,12 +149,12 @@ def _chained(named: list[tuple[str, Searches]]) -> list[Step]:
 class _Searcher:
     """Runs the searches of one way of making templates."""
 
-    def __init__(self, people: People) -> None:
+    def __init__(self, people: People, edge: float) -> None:
         self._people = people
-        self._acquired = [
-            np.array([made.acquired for made in probes])
-            for probes in (people.mated, people.non_mated)
-        ]
+        self._edge = edge
+        both = (people.mated, people.non_mated)
+        self._acquired = [np.array([made.acquired for made in probes]) for probes in both]
+        self._lit = [np.array([made.lit for made in probes]) for probes in both]
 
     def unit(self, way: str) -> list[Floats]:
         """Return mated and non-mated probes of one way, each (n, dimension), of unit length."""
@@ -158,32 +163,35 @@ class _Searcher:
     def cosine(self, references: str, probes: str) -> Searches:
         """Return searches by the plain cosine."""
         matrix = _unit(references, self._people.gallery)
-        return self._found([rows @ matrix.T for rows in self.unit(probes)])
+        return self._found([rows @ matrix.T for rows in self.unit(probes)], self._lit)
 
     def weighed(self) -> Searches:
         """Return searches by the cosine times what the template's length makes of it."""
         matrix = _device(_rows("reference", self._people.gallery)).matrix
-        return self._found([rows @ matrix.T for rows in self.unit("looked")])
+        return self._found([rows @ matrix.T for rows in self.unit("looked")], self._lit)
 
-    def device(self, probes: list[Floats], near: list[Floats] | None = None) -> Searches:
+    def device(
+        self, probes: list[Floats], closer: list[Floats] | None = None, *, lit: bool = False
+    ) -> Searches:
         """Return searches as the device makes them.
 
-        near: other probes, that count where the first come near the threshold of the lower FPIR.
+        closer: other probes, that count where the first come near a reference. lit: without those
+        that pass the gate only with their shadows raised.
         """
         gallery = _device(_rows("reference", self._people.gallery))
         scores = [_blocks(gallery, _unit_rows(rows)) for rows in probes]
-        if near is not None:
-            edge = np.quantile(scores[1].max(axis=1), 0.99)
-            for first, rows in zip(scores, near, strict=True):
-                close = np.abs(first.max(axis=1) - edge) < _NEAR
-                first[close] = _blocks(gallery, _unit_rows(rows[close]))
-        return self._found(scores)
+        if closer is not None:
+            for first, rows in zip(scores, closer, strict=True):
+                near = first.max(axis=1) >= self._edge
+                first[near] = _blocks(gallery, _unit_rows(rows[near]))
+        return self._found(scores, self._lit if lit else self._acquired)
 
     def mirrored_references(self) -> Searches:
         """Return searches whose references are the mean of enrolment's and a mirrored crop."""
         gallery = self._people.gallery
         matrix = _rows("reference", gallery) + _rows("mirrored", gallery)
-        return self._found([_blocks(_device(matrix), rows) for rows in self.unit("looked")])
+        scores = [_blocks(_device(matrix), rows) for rows in self.unit("closer")]
+        return self._found(scores, self._acquired)
 
     def several_references(self) -> list[Step]:
         """Return what one and two more photographs of a person are worth, with the same probes.
@@ -196,12 +204,12 @@ class _Searcher:
             spare.setdefault(int(owner[row]), []).append(int(row))
         spare = {place: rows for place, rows in spare.items() if len(rows) >= _FEWEST_PROBES}
         searched = np.array([rows[-1] for rows in spare.values()], np.intp)
-        probes = self.unit("looked")
+        probes = self.unit("closer")
         named = []
         for count, words in enumerate(("one photograph", "two photographs", "three photographs")):
             references = [[made.reference] for made in people.gallery]
             for place, rows in spare.items():
-                references[place] += [people.mated[row].looked for row in rows[:count]]
+                references[place] += [people.mated[row].raised for row in rows[:count]]
             gallery = _gallery(references)
             scores = _blocks(gallery, probes[0][searched])
             others = _blocks(gallery, probes[1])
@@ -215,14 +223,14 @@ class _Searcher:
         """Return what rules over several shots are worth."""
         acquired, mated = self._acquired[0], self._people.mated
         gallery = _device(_rows("reference", self._people.gallery))
-        scores = _blocks(gallery, self.unit("looked")[0][acquired])
+        scores = _blocks(gallery, self.unit("closer")[0][acquired])
         qualities = np.array([made.quality for made in mated], np.float32)[acquired]
         found = searches_of_tracks(scores, qualities, self._people.owner[acquired])
         return _chained([(f"simulated tracks, {name}", each) for name, each in found.items()])
 
-    def _found(self, scores: list[Floats]) -> Searches:
-        for each, acquired in zip(scores, self._acquired, strict=True):
-            each[~acquired] = _MISSED
+    def _found(self, scores: list[Floats], acquired: list[npt.NDArray[np.bool_]]) -> Searches:
+        for each, usable in zip(scores, acquired, strict=True):
+            each[~usable] = _MISSED
         owner = self._people.owner
         return search(scores[0], scores[1], owner, owner, self._people.strangers)
 

@@ -165,9 +165,11 @@ def _probes(work: Work, items: Sequence[Item], owner_of: dict[str, int]) -> Prob
     comparable = np.array([bool(s and s.template and not s.attack) for s in subjects], np.bool_)
     blank = np.zeros(dimension, "<f4").tobytes()
     templates = [(s.template if s else b"") or blank for s in subjects]
+    closer = [(s.closer if s else b"") or blank for s in subjects]
     names = [item.identities[0] for item in items]
     return Probes(
         templates=matrix_of(templates, dimension),
+        closer=matrix_of(closer, dimension),
         comparable=comparable,
         owner=np.array([owner_of[name] for name in names], np.intp),
         names=np.array(names, np.str_),

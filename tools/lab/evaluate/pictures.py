@@ -11,7 +11,7 @@ from tools.lab.evaluate.attack import attack_figures
 from tools.lab.evaluate.figures import NotEvaluated
 from tools.lab.evaluate.identification import TARGETS
 from tools.lab.evaluate.material import Material, Work, subject_of
-from tools.lab.evaluate.pipeline import matrix_of
+from tools.lab.evaluate.pipeline import Face, Hits, matrix_of
 from tools.lab.evaluate.report import AttackFigures, DetectionFigures, Named, PairFigures
 from tools.lab.evaluate.verification import Pair, pair_figures
 from tools.lab.manifest import Item
@@ -74,11 +74,15 @@ def detection_of(work: Work, material: Material, thresholds: Sequence[float]) ->
 
 def _best_score(work: Work, item: Item, gallery: Gallery) -> float:
     """Return the highest score of a candidate that any face of a picture raises."""
-    templates = [face.template for face in work.look(item).faces if face.template]
-    if not templates:
-        return -np.inf
-    probes = matrix_of(templates, work.pipeline.dimension)
-    return float(work.pipeline.search(gallery, probes).scores.max())
+    faces = [face for face in work.look(item).faces if face.template]
+    return float(_searched(work, gallery, faces).scores.max()) if faces else -np.inf
+
+
+def _searched(work: Work, gallery: Gallery, faces: list[Face]) -> Hits:
+    """Search faces that may be compared."""
+    dimension = work.pipeline.dimension
+    first = matrix_of([face.template for face in faces], dimension)
+    return work.pipeline.search(gallery, first, matrix_of([f.closer for f in faces], dimension))
 
 
 def attacks_of(work: Work, material: Material, thresholds: Sequence[float]) -> AttackFigures:
@@ -93,8 +97,7 @@ def attacks_of(work: Work, material: Material, thresholds: Sequence[float]) -> A
         subject = subject_of(work.look(item))
         score = -np.inf
         if subject is not None and subject.template and not subject.attack:
-            probe = matrix_of([subject.template], work.pipeline.dimension)
-            hits = work.pipeline.search(gallery, probe)
+            hits = _searched(work, gallery, [subject])
             score = float(hits.scores[0]) if hits.best[0] == owner else -np.inf
         raised[item.path] = [bool(score >= threshold) for threshold in thresholds]
     return attack_figures(

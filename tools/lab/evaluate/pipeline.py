@@ -50,12 +50,14 @@ class Face(Struct, frozen=True):
     """One face of a picture. box: x, y, width, height in pixels. score: the detector's.
 
     template: float32 of unit length, or empty where the face may not be compared; then `fault` says
-    why, in the words of the quality gate. attack: judged a presentation attack; None: not judged.
+    why, in the words of the quality gate. closer: the mean with a second crop, likewise. attack:
+    judged a presentation attack; None: not judged.
     """
 
     box: tuple[float, float, float, float]
     score: float
     template: bytes
+    closer: bytes
     fault: str
     attack: bool | None
 
@@ -188,11 +190,13 @@ class Pipeline:
 
     def _face(self, picture: Picture, face: StillFace) -> Face:
         faults = faults_of_pose(face.pose, self._eye.limits)
-        template = b""
+        template = closer = b""
         if not faults:
             probe, faults = self._eye.probe(picture, face.landmarks)
             if probe is not None:
                 template = probe.template.astype("<f4").tobytes()
+                probe.look_closer()
+                closer = probe.template.astype("<f4").tobytes()
                 probe.wipe()
         attack = self._eye.attack
         x, y, width, height = (float(value) for value in face.box)
@@ -200,6 +204,7 @@ class Pipeline:
             (x, y, width, height),
             face.score,
             template,
+            closer,
             _kinds(faults),
             None if attack is None else attack.is_attack(picture, face.box),
         )
@@ -227,12 +232,16 @@ class Pipeline:
         )
         return Gallery(listed, entry.sha256, self.dimension)
 
-    def search(self, gallery: Gallery, probes: Floats) -> Hits:
+    def search(self, gallery: Gallery, probes: Floats, closer: Floats) -> Hits:
         """Return what each probe's search would return: the best reference, if it leads enough.
 
-        probes: (n, dimension) float32, rows of unit length.
+        probes, closer: (n, dimension) float32, rows of unit length: the first crops, and the means
+        that count where those come near a reference.
         """
         scores = scores_of(gallery, probes)
+        near = scores.max(axis=1) >= scale_of(self._eye.embedder_entry).closer
+        if near.any():
+            scores[near] = scores_of(gallery, closer[near])
         best = scores.argmax(axis=1)
         first = scores[np.arange(len(scores)), best].astype(np.float64)
         if scores.shape[1] > 1:

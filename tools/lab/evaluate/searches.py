@@ -17,13 +17,15 @@ from tools.lab.evaluate.tradeoff import Trials
 class Probes:
     """Probes of one kind, a row each.
 
-    templates: (n, dimension) float32. comparable: whether the device would compare it at all; the
+    templates, closer: (n, dimension) float32, of the first crop, and the mean with the second.
+    comparable: whether the device would compare it at all; the
     templates of the others are nought. owner: for a mated probe the place of its own reference, for
     a non-mated one the number of the stranger. names: whose it is. counted: whether main figures
     count it.
     """
 
     templates: Floats
+    closer: Floats
     comparable: npt.NDArray[np.bool_]
     owner: Codes
     names: npt.NDArray[np.str_]
@@ -83,7 +85,8 @@ class Searcher:
         usable = probes.comparable[rows]
         if usable.any():
             gallery = self._pipeline.gallery([self._references[k] for k in drawn.members.tolist()])
-            hits = self._pipeline.search(gallery, probes.templates[rows[usable]])
+            used = rows[usable]
+            hits = self._pipeline.search(gallery, probes.templates[used], probes.closer[used])
             best[usable], scores[usable] = hits.best, hits.scores
         return best, scores
 
