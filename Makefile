@@ -34,7 +34,7 @@ TEACHERS ?= ../shared/models/upstream
 
 train-output/rendered.npz: venv-train
 	@mkdir -p train-output
-	.venv-train/bin/python -m tools.lab.people.pool --identities 3000 --views 4 --seed 1 --resume --out $@
+	.venv-train/bin/python -m tools.lab.people.pool --identities 6000 --views 5 --resume --out $@
 
 train-embedder: venv-train train-output/rendered.npz  ## teach the built-in embedder (hours; resumable)
 	$(TRAIN) embedder --data $(TRAIN_DATA) --rendered train-output/rendered.npz \

@@ -292,7 +292,7 @@ def test_without_an_output_nothing_is_done(town, capsys):
 
 
 def test_a_collection_without_a_model_is_one_sentence():
-    with pytest.raises(ModelError, match="names no built-in detector, so there is none"):
+    with pytest.raises(ModelError, match="names no built-in detector"):
         Pipeline.open(Catalogue(ROOT / "models", []), "built-in", Chosen())
 
 

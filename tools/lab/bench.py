@@ -34,6 +34,7 @@ from device.vision import Catalogue, Eye, Probe, default_directory
 from device.vision.geometry import template_points
 from device.vision.motion import MotionGate
 from tools.console import console, notes
+from tools.lab.collection import models_of
 
 _REPEATS = 7
 _CALLS = 20
@@ -46,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
     """Measure, print, and write bench.json; 0 when the run stopped cleanly."""
     catalogue = Catalogue.read(default_directory())
     eye = Eye.open(catalogue, ModelSettings(), VisionSettings())
-    entries = (eye.detector_entry, eye.embedder_entry)
+    ours = Eye.open(catalogue, models_of(catalogue, "built-in"), VisionSettings())
+    entries = [each for both in (eye, ours) for each in (both.detector_entry, both.embedder_entry)]
     versions = {
         "passerby": __version__,
         "python": platform.python_version(),
@@ -59,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         "models": {entry.name: entry.sha256 for entry in entries},
     }
     console.print(", ".join(f"{key} {value}" for key, value in versions.items()), markup=False)
-    steps = _steps(eye)
+    steps = _steps(eye, ours)
     _print_steps(steps)
     whole = _whole(options.data / _CLIP, eye, options.frames)
     for key, value in whole.items():
@@ -70,20 +72,25 @@ def run(options: argparse.Namespace) -> int:
     return 0 if whole.get("exit code", 0) == 0 else 1
 
 
-def _steps(eye: Eye) -> dict[str, list[float]]:
-    """Return CPU milliseconds per call of each step, one figure per repeat, interleaved."""
+def _steps(eye: Eye, ours: Eye) -> dict[str, list[float]]:
+    """Return CPU milliseconds per call of each step, one figure per repeat, interleaved.
+
+    ours: the built-in models, beside the operational ones.
+    """
     rng = np.random.default_rng(1)
     main = Picture.of_bgr(rng.integers(0, 255, (1296, 2304, 3), np.uint8))
     # Smooth, as most of a street is; pure noise would make the detector see a thousand faces.
     lores = Picture.of_bgr(np.full((360, 640, 3), 120, np.uint8))
     gate = MotionGate(0.002)
     landmarks = template_points(200) + np.float32(500)
-    sample = eye.aligner.align(main, landmarks)
+    sample, small = (each.aligner.align(main, landmarks) for each in (eye, ours))
     calls: dict[str, Callable[[], object]] = {
         "motion gate, 640×360": lambda: gate.moved(lores),
         f"detect, {eye.detector_entry.name}": lambda: eye.detector.detect(lores, 2304),
         "align one face": lambda: eye.aligner.align(main, landmarks),
         f"embed, {eye.embedder_entry.name}": lambda: eye.embedder.embed(sample),
+        f"detect, {ours.detector_entry.name}": lambda: ours.detector.detect(lores, 2304),
+        f"embed, {ours.embedder_entry.name}": lambda: ours.embedder.embed(small),
     }
     limits = Limits(0.45, 0.03, "bench")
     dimension = eye.embedder.dimension

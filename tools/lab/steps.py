@@ -20,19 +20,16 @@ from device.files import write_atomically
 from device.matching import Gallery, scores_of
 from device.protocol.watchlist import DemonstrationList, Reference
 from device.recognition import scale_of
-from device.settings import ModelSettings, VisionSettings
+from device.settings import VisionSettings
 from device.vision import Catalogue, Eye, default_directory
 from device.vision.inference import Floats
 from tools.console import console, notes
+from tools.lab.collection import models_of
 from tools.lab.manifest import Item, read_manifest
 from tools.lab.step_figures import Codes, Gain, Rate, Searches, gains, rates, search
 from tools.lab.step_templates import TemplateMaker, Templates
 from tools.lab.step_tracks import searches_of_tracks
 
-_MODELS = {
-    "operational": ("yunet-s-640x480", "omz-0095"),
-    "built-in": ("passerby-detector-640x480", "passerby-embedder"),
-}
 _SIMULATED = "sim_"
 _MISSED = np.float32(-9)
 _FEWEST_PROBES = 3
@@ -63,9 +60,8 @@ class People:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, print the table, write JSON; 0."""
-    detector, embedder = _MODELS[options.models]
-    models = ModelSettings(detector=detector, embedder=embedder)
-    eye = Eye.open(Catalogue.read(default_directory()), models, VisionSettings())
+    catalogue = Catalogue.read(default_directory())
+    eye = Eye.open(catalogue, models_of(catalogue, options.models), VisionSettings())
     people = gather(TemplateMaker(eye), read_manifest(options.data))
     steps = measure(people, scale_of(eye.embedder_entry).closer)
     console.print(

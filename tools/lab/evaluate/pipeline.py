@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -35,14 +34,14 @@ from device.settings import (
     WatchlistSettings,
 )
 from device.vision import Catalogue, Eye, StillFace, find_faces
-from device.vision.catalogue import ModelEntry, Role
+from device.vision.catalogue import ModelEntry
 from device.vision.inference import Floats
 from device.vision.quality import faults_of_pose
 from tools.desk.conflicts import conflicts
 from tools.desk.enrolment import Report, template_of
 from tools.desk.gate import LIMITS, prominence
+from tools.lab.collection import Collection, models_of
 
-Collection = Literal["operational", "built-in"]
 _SEEING = ("capture", "vision", "matching")
 
 
@@ -113,17 +112,19 @@ class Pipeline:
 
         chosen: models to take instead of the collection's usual ones.
         """
-        usual = ModelSettings()
-        detector = chosen.detector or _usual(catalogue, collection, "detector", usual.detector)
-        embedder = chosen.embedder or _usual(catalogue, collection, "embedder", usual.embedder)
+        if chosen.detector:
+            _refuse_foreign(catalogue.entry(chosen.detector, "detector"), collection)
+        if chosen.embedder:
+            _refuse_foreign(catalogue.entry(chosen.embedder, "embedder"), collection)
+        usual = models_of(catalogue, collection)
+        detector = chosen.detector or usual.detector
+        embedder = chosen.embedder or usual.embedder
         models = ModelSettings(
             detector=detector,
             embedder=embedder,
             attack_detector=chosen.attack_detector,
             edge_tpu="off",
         )
-        _refuse_foreign(catalogue.entry(detector, "detector"), collection)
-        _refuse_foreign(catalogue.entry(embedder, "embedder"), collection)
         settings = Settings(
             device=DeviceSettings("lab", "lab"),
             camera=CameraSettings("stills"),
@@ -254,14 +255,6 @@ class Pipeline:
         edges = scale_of(self._eye.embedder_entry)
         listed = [Reference(name, list(templates)) for name, templates in references.items()]
         return set(conflicts(listed, edges.same, edges.twin))
-
-
-def _usual(catalogue: Catalogue, collection: Collection, role: Role, default: str) -> str:
-    """Return the name of the collection's model of a role: the default one, or else its first."""
-    names = [e.name for e in catalogue.entries if e.collection == collection and e.role == role]
-    if not names:
-        raise ModelError(f"models.toml names no {collection} {role}, so there is none to evaluate.")
-    return default if default in names else names[0]
 
 
 def _refuse_foreign(entry: ModelEntry, collection: Collection) -> None:

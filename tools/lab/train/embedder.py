@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rendered", type=Path, nargs="*", default=[], metavar="FILE.npz")
     parser.add_argument("--teacher", type=Path, required=True, metavar="FILE.xml")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--samples", type=int, default=600_000, metavar="N")
+    parser.add_argument("--samples", type=int, default=620_000, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from what is in --out")
     parser.add_argument("--watch", type=Path, metavar="FILE.npz", help="pairs to measure")

@@ -25,7 +25,7 @@ class Recipe:
     met: rendered people of each batch who are learnt by who they are, in two views each.
     """
 
-    rendered_share: float = 0.2
+    rendered_share: float = 0.35
     mix: bool = True
     strength: float = 2.5
     turn: float = 0.22
