@@ -122,11 +122,10 @@ def measure(people: People, edge: float) -> list[Step]:
     ]
     steps = _chained(chain)
     device = chain[-1][1]
-    both = [unit("raised")[k] + unit("mirrored")[k] for k in range(2)]
+    both = [closer[k] + unit("mirrored")[k] for k in range(2)]
     aside = [
         ("device, references averaged with their mirror image", searcher.mirrored_references()),
-        ("device, probes averaged with their mirror image", searcher.device(both, closer)),
-        ("device, always the second crop", searcher.device(closer)),
+        ("device, probes averaged with their mirror image", searcher.device(unit("raised"), both)),
     ]
     steps += [Step(n, rates(found), chain[-1][0], gains(found, device)) for n, found in aside]
     return [*steps, *searcher.several_references(), *searcher.tracks()]
