@@ -46,10 +46,13 @@ def raise_shadows(pixels: Pixels, reach: float = _REACH) -> None:
     small = np.asarray(cv2.resize(pixels, quarter, interpolation=cv2.INTER_AREA), np.uint8)
     brightest = small.max(axis=2).astype(np.float32)
     around = cv2.GaussianBlur(brightest, (0, 0), reach * min(quarter))
-    light = cv2.resize(around, (width, height), interpolation=cv2.INTER_LINEAR)
-    gain = np.power(_GOAL / (light + _FLOOR), _POWER)
+    gain = np.asarray(cv2.resize(around, (width, height)), np.float32)
+    # In place, so that nothing of a face is left in memory that nobody overwrites.
+    gain += _FLOOR
+    np.divide(_GOAL, gain, out=gain)
+    np.power(gain, _POWER, out=gain)
     even = pixels * gain[..., np.newaxis]
     np.clip(even, 0, 255, out=even)
     pixels[...] = even
-    for temporary in (small, brightest, around, light, gain, even):
+    for temporary in (small, brightest, around, gain, even):
         temporary.fill(0)

@@ -92,7 +92,19 @@ def test_every_model_has_its_card(own, name):
     (entry,) = (entry for entry in own.entries if entry.name == name)
     card = own.directory / entry.card
     assert card.is_file()
-    assert card.read_text("utf-8").strip()
+    said = _paragraphs(card.read_text("utf-8"))
+    for word in ("Task", "Origin", "Files", "Training data", "Input, output", "Measured", "Limits"):
+        assert any(start.startswith(word) and len(said[start]) > 40 for start in said), word
+    assert f"`{entry.name}` `{entry.sha256[:12]}…`" in said["Files."]
+    assert entry.licence in said["Files."]
+    (measured,) = (text for start, text in said.items() if start.startswith("Measured"))
+    assert re.search(r"[0-9] ?%|[0-9]\.[0-9]", measured), "no figure"
+
+
+def _paragraphs(card):
+    """Return what follows each bold beginning of a card's paragraphs, up to the next one."""
+    parts = re.split(r"^\*\*(.+?)\*\*", card, flags=re.MULTILINE)
+    return {start: " ".join(text.split()) for start, text in zip(parts[1::2], parts[2::2])}
 
 
 def test_every_embedder_has_a_score_scale_whose_bands_rise(own):
@@ -101,6 +113,7 @@ def test_every_embedder_has_a_score_scale_whose_bands_rise(own):
     for entry in embedders:
         strong, very_strong = entry.scores.bands
         assert 0 < entry.scores.threshold < strong < very_strong < 1
+        assert 0 < entry.scores.closer < entry.scores.threshold
 
 
 def test_every_attack_detector_says_how_it_looks_and_judges(own):
