@@ -15,7 +15,7 @@ from device.opencv import cv2
 
 _CELLS = 16
 _INNER = slice(4, 12)
-_DARK: Final = 30
+_DARK: Final = 45
 """A quarter of the inner face below this value of 255: it lies in the dark."""
 _GOAL, _FLOOR, _POWER = 115.0, 5.0, 0.7
 """Surroundings of 110 stay as they are; those of nought are raised ninefold, noise and all."""
