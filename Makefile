@@ -9,7 +9,7 @@ DATA ?=
 RUNTIME ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help device venv demo test lint bench models docs proof-acceptance convert venv-train train-embedder train-detector test-runtimes check-aarch64 lock clean
+.PHONY: help device venv demo test lint bench models docs proof-acceptance convert venv-train train-embedder train-ablation train-detector test-runtimes check-aarch64 lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -41,6 +41,11 @@ train-embedder: venv-train train-output/rendered.npz  ## teach the built-in embe
 		--teacher $(TEACHERS)/face-reidentification-retail-0095.xml --out train-output/embedder --resume
 	$(TRAIN) export --checkpoint train-output/embedder/student.pt --data $(TRAIN_DATA) \
 		--rendered train-output/rendered.npz --out train-output/passerby-embedder.tflite
+
+WATCH ?= train-output/watch.npz
+train-ablation: venv-train train-output/rendered.npz  ## what each kind of sample buys (half an hour; needs PAIRS=pairs.csv or WATCH=)
+	@test -f $(WATCH) || $(TRAIN) watch --pairs "$(PAIRS)" --out $(WATCH)
+	tools/setup/ablation.sh .venv-train $(TRAIN_DATA) $(TEACHERS) $(WATCH)
 
 train-detector: venv-train  ## teach the built-in detector (an hour or two; resumable)
 	$(TRAIN) detector --data $(TRAIN_DATA) --out train-output/detector --resume

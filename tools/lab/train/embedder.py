@@ -43,7 +43,6 @@ _HINT_WEIGHT = 0.5
 _KNOWN_WEIGHT = 0.05
 _REPEATED = 12_000
 """Samples of the past that are learnt again (--repeats): teaching is slower than learning."""
-_REPORT_EVERY = 20_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-mix", action="store_true")
     parser.add_argument("--no-tone", action="store_true")
     parser.add_argument("--repeats", type=float, default=0.3, help="old batches for each new one")
+    parser.add_argument("--report-every", type=int, default=20_000, metavar="SAMPLES")
     parser.add_argument("--threads", type=int, default=1)
 
 
@@ -93,6 +93,7 @@ class Training:
         self.out: Path = options.out
         self.total: int = options.samples
         self.repeats: float = options.repeats
+        self.report_every: int = options.report_every
         self.samples = 0
         self.student = Student(Layout()).to(memory_format=torch.channels_last)
         self.hints = nn.ModuleList(
@@ -139,7 +140,7 @@ class Training:
 
     def run(self) -> Iterator[str]:
         """Learn; yields a line for the progress bar now and then."""
-        report = self.samples + _REPORT_EVERY
+        report = self.samples + self.report_every
         losses: list[tuple[float, ...]] = []
         while self.samples < self.total:
             lesson = next(self.lessons)
@@ -149,7 +150,7 @@ class Training:
             if self.rng.random() < self.repeats:
                 self._learn(self.past[int(self.rng.integers(len(self.past)))])
             if self.samples >= report or self.samples >= self.total:
-                report += _REPORT_EVERY
+                report += self.report_every
                 yield self._report(losses)
                 losses = []
 
