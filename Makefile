@@ -9,7 +9,7 @@ DATA ?=
 RUNTIME ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help device venv demo test lint bench models docs proof-acceptance convert venv-train train-embedder train-ablation train-detector test-runtimes check-aarch64 lock clean
+.PHONY: help device venv demo test lint bench models docs proof-acceptance proof-built-in convert venv-train train-embedder train-ablation train-detector test-runtimes check-aarch64 lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -79,6 +79,13 @@ test-runtimes: ## the same suite with tflite-runtime (Python 3.11) and LiteRT (P
 check-aarch64: venv  ## every package of a device has a wheel for 64-bit Arm (1 minute)
 	@tools/setup/aarch64.sh $(VENV)
 
+proof-built-in: venv  ## the built-in models on rendered people that nothing was trained on (about 5 minutes)
+	@test -f proof-output/rendered/manifest.csv || $(VENV)/bin/passerby-lab render --out proof-output/rendered \
+		--people 100 --strangers 1000 --seed 500000
+	@mkdir -p -m 700 proof-output/cache
+	$(VENV)/bin/passerby-lab evaluate --manifest proof-output/rendered --models built-in \
+		--cache proof-output/cache --json proof-output/built-in.json --html proof-output/built-in.html
+
 convert: venv  ## published models to .tflite and recipes, into convert-output/ (10 minutes)
 	@$(VENV)/bin/passerby-lab convert --from $${MODELS:-../shared/models}
 
@@ -89,4 +96,4 @@ lock: venv  ## renew the pinned requirements
 	PATH=$(VENV)/bin:$$PATH tools/setup/lock.sh
 
 clean:  ## remove the environment and what was generated
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output bench-output convert-output .venv-train
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output bench-output convert-output proof-output .venv-train
