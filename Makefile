@@ -32,7 +32,7 @@ TRAIN := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 .ve
 TRAIN_DATA ?= ../shared/data/train
 TEACHERS ?= ../shared/models/upstream
 
-train-output/rendered.npz: venv-train
+train-output/rendered.npz: | .venv-train/.ready
 	@mkdir -p train-output
 	.venv-train/bin/python -m tools.lab.people.pool --identities 6000 --views 5 --resume --out $@
 
@@ -43,7 +43,7 @@ train-embedder: venv-train train-output/rendered.npz  ## teach the built-in embe
 		--rendered train-output/rendered.npz --out train-output/passerby-embedder.tflite
 
 WATCH ?= train-output/watch.npz
-train-ablation: venv-train train-output/rendered.npz  ## what each kind of sample buys (half an hour; needs PAIRS=pairs.csv or WATCH=)
+train-ablation: venv-train train-output/rendered.npz  ## what each kind of sample buys (an hour and more; needs PAIRS=pairs.csv or WATCH=)
 	@test -f $(WATCH) || $(TRAIN) watch --pairs "$(PAIRS)" --out $(WATCH)
 	tools/setup/ablation.sh .venv-train $(TRAIN_DATA) $(TEACHERS) $(WATCH)
 

@@ -14,7 +14,9 @@ OnConfirmed = Callable[[Confirmed, Sighting], None]
 OnAttack = Callable[[], None]
 """Called once per track: a shot that came near a reference was judged a presentation attack."""
 
-_NO_SCALE = ScoreScale(threshold=0.99, bands=(0.995, 0.999), same=0.99, twin=0.999, closer=0.99)
+_NO_SCALE = ScoreScale(
+    threshold=0.99, bands=(0.995, 0.999), same=0.99, twin=0.999, second_crop_from=0.99
+)
 
 
 class Recogniser:
@@ -89,4 +91,4 @@ def limits_for(settings: Settings, embedder: ModelEntry) -> Limits:
     threshold = scale.threshold if configured is None else configured
     origin = "default" if configured is None else "configured"
     name = f"{embedder.name}-{origin}-{threshold:.3f}"
-    return Limits(threshold, settings.matching.margin, name, scale.closer)
+    return Limits(threshold, settings.matching.margin, name, min(scale.second_crop_from, threshold))

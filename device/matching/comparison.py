@@ -14,14 +14,14 @@ class Limits:
     """When a comparison returns a candidate.
 
     threshold: lowest score, on the scale of `scores_of`. margin: least lead over the best other
-    reference. threshold_id: name of the statement that the threshold comes from. closer: from this
-    score on a probe gets a second crop, and its score is that of the mean.
+    reference. threshold_id: name of the statement that the threshold comes from. second_crop_from:
+    from this score on a probe gets a second crop, and its score is that of the mean.
     """
 
     threshold: float
     margin: float
     threshold_id: str
-    closer: float = np.inf
+    second_crop_from: float = np.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def compare(gallery: Gallery, probe: Probe, limits: Limits) -> Candidate | None:
     out another way.
     """
     (scores,) = scores_of(gallery, probe.template[np.newaxis])
-    if float(scores.max()) >= limits.closer and probe.look_closer():
+    if float(scores.max()) >= limits.second_crop_from and probe.look_closer():
         scores.fill(0)
         (scores,) = scores_of(gallery, probe.template[np.newaxis])
     best = int(scores.argmax())

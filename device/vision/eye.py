@@ -12,7 +12,7 @@ from device.vision.attack import AttackDetector
 from device.vision.catalogue import Catalogue, ModelEntry
 from device.vision.detector import Detector
 from device.vision.embedder import Embedder
-from device.vision.geometry import Nudge
+from device.vision.geometry import Alignment, Nudge
 from device.vision.inference import Floats, RuntimeInfo
 from device.vision.quality import QualityLimits, appearance_of, faults_of_appearance
 from device.vision.sample import Aligner, Probe, Sample
@@ -73,7 +73,7 @@ class Eye:
             runtime=_joint(runtimes),
             attack=attack,
             second_look=SecondLook(detector),
-            other_aligner=Aligner(embedder.side),
+            other_aligner=Aligner(embedder.side, _other(embedder_entry.contract.alignment)),
         )
 
     @property
@@ -164,6 +164,11 @@ class Eye:
             return faults_of_appearance(appearance_of(sample.pixels), self.limits)
         finally:
             sample.wipe()
+
+
+def _other(alignment: Alignment) -> Alignment:
+    """Return an alignment that is not the embedder's own."""
+    return "tight" if alignment == "arcface" else "arcface"
 
 
 def _raised(sample: Sample) -> bool:

@@ -170,9 +170,10 @@ def eye(configuration):
         limits=limits_from(configuration.vision),
         detector_entry=entry("detector"),
         embedder_entry=entry(
-            "embedder", ScoreScale(0.8, (0.9, 0.95), same=0.8, twin=0.95, closer=0.7)
+            "embedder", ScoreScale(0.8, (0.9, 0.95), same=0.8, twin=0.95, second_crop_from=0.7)
         ),
         runtime=RuntimeInfo("stand-in", "1", "CPU", 1),
+        other_aligner=Aligner(SIDE, "tight"),
     )
 
 

@@ -104,7 +104,9 @@ def test_every_model_has_its_card(own, name):
 def _paragraphs(card):
     """Return what follows each bold beginning of a card's paragraphs, up to the next one."""
     parts = re.split(r"^\*\*(.+?)\*\*", card, flags=re.MULTILINE)
-    return {start: " ".join(text.split()) for start, text in zip(parts[1::2], parts[2::2])}
+    return {
+        start: " ".join(text.split()) for start, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
 
 
 def test_every_embedder_has_a_score_scale_whose_bands_rise(own):
@@ -113,7 +115,7 @@ def test_every_embedder_has_a_score_scale_whose_bands_rise(own):
     for entry in embedders:
         strong, very_strong = entry.scores.bands
         assert 0 < entry.scores.threshold < strong < very_strong < 1
-        assert 0 < entry.scores.closer < entry.scores.threshold
+        assert 0 < entry.scores.second_crop_from < entry.scores.threshold
 
 
 def test_every_attack_detector_says_how_it_looks_and_judges(own):

@@ -164,7 +164,7 @@ def test_a_probe_that_comes_near_is_looked_at_once_more():
     first, second = template(66), template(60)
     plain = compare(gallery, Probe(first.copy()), Limits(0.1, 0.0, "test"))
     probe, looks = _looking(first, second)
-    closer = compare(gallery, probe, Limits(0.1, 0.0, "test", closer=0.2))
+    closer = compare(gallery, probe, Limits(0.1, 0.0, "test", second_crop_from=0.2))
     assert looks == [1]
     mean = _unit(first + second)
     assert closer.score == pytest.approx(float(scores_of(gallery, mean[np.newaxis]).max()))
@@ -173,7 +173,7 @@ def test_a_probe_that_comes_near_is_looked_at_once_more():
 
 def test_a_probe_far_from_everybody_is_not_looked_at_again():
     probe, looks = _looking(template(140), template(60))
-    limits = Limits(0.8, 0.0, "test", closer=0.9)
+    limits = Limits(0.8, 0.0, "test", second_crop_from=0.9)
     assert compare(Gallery(watchlist([10, 60]), SHA), probe, limits) is None
     assert looks == []
 
@@ -182,7 +182,7 @@ def test_a_second_crop_that_fails_leaves_the_first():
     gallery = Gallery(watchlist([60, 110]), SHA)
     probe, looks = _looking(template(61), None)
     plain = compare(gallery, Probe(template(61)), LIMITS)
-    assert compare(gallery, probe, Limits(0.8, 0.05, "test", closer=0.2)) == plain
+    assert compare(gallery, probe, Limits(0.8, 0.05, "test", second_crop_from=0.2)) == plain
     assert looks == [1]
 
 

@@ -16,7 +16,7 @@ from tools.lab.evaluate.searches import Probes, Searcher
 from tools.lab.evaluate.verification import comparisons_of
 
 DIMENSION = 16
-SCALE = ScoreScale(0.5, (0.6, 0.7), same=0.9, twin=0.95, closer=0.93)
+SCALE = ScoreScale(0.5, (0.6, 0.7), same=0.9, twin=0.95, second_crop_from=0.93)
 
 
 @dataclass
@@ -75,7 +75,7 @@ def test_it_returns_what_the_device_would_return(pipeline, templates):
     margin = pipeline.settings.matching.margin
     hits = pipeline.search(gallery, probes, unit(probes + second))
     nearest = scores_of(gallery, probes).max(axis=1)
-    edge = SCALE.closer
+    edge = SCALE.second_crop_from
     assert 0 < np.count_nonzero(nearest >= edge) < len(probes)
     returned = 0
     for row, probe in enumerate(probes):
@@ -99,7 +99,7 @@ def test_one_reference_alone_always_leads(pipeline):
 
 
 def test_who_is_on_the_list_twice_is_refused_as_enrolment_refuses_them(pipeline, monkeypatch):
-    scale = ScoreScale(threshold=0.1, bands=(0.2, 0.3), same=0.9, twin=0.95, closer=0.05)
+    scale = ScoreScale(threshold=0.1, bands=(0.2, 0.3), same=0.9, twin=0.95, second_crop_from=0.05)
     monkeypatch.setattr("tools.lab.evaluate.pipeline.scale_of", lambda _: scale)
     rows = unit(np.eye(DIMENSION)[:4] + 0.3)
     rows[1] = rows[0]
@@ -118,7 +118,8 @@ class Plain:
     def gallery(self, references):
         return [int.from_bytes(template) for (template,) in references]
 
-    def search(self, gallery, probes, _closer):
+    def search(self, gallery, probes, closer):
+        assert np.array_equal(closer, probes / 2)
         scores = probes[:, gallery].astype(float)
         best, second = scores.argmax(axis=1), np.sort(scores, axis=1)[:, -2]
         return Hits(
@@ -136,7 +137,7 @@ def probes_of(scores, owner, comparable=None):
     count = len(scores)
     return Probes(
         templates=scores,
-        closer=scores,
+        closer=scores / 2,
         comparable=np.ones(count, np.bool_) if comparable is None else np.asarray(comparable),
         owner=np.asarray(owner, np.intp),
         names=np.array([f"n{place}" for place in owner]),

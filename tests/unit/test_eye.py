@@ -8,7 +8,7 @@ import pytest
 from device.capture.frame import Picture
 from device.vision.eye import NUDGES
 from device.vision.quality import QualityLimits
-from device.vision.sample import Aligner, Probe
+from device.vision.sample import Probe
 from tests.simulators.street import LENGTH, SIDE, Person, eye, picture, settings, template
 
 PERSON = Person(30, 200)
@@ -156,7 +156,6 @@ def test_the_limits_come_from_the_configuration():
 
 def test_a_second_crop_is_another_one_and_leaves_nothing():
     seeing, main, landmarks = _looked(picture([PERSON], 0))
-    seeing = replace(seeing, other_aligner=Aligner(SIDE, "tight"))
     cut = []
 
     def embed(sample):
@@ -176,7 +175,7 @@ def test_a_second_crop_is_another_one_and_leaves_nothing():
 
 def test_without_another_way_to_cut_the_first_crop_stays():
     seeing, main, landmarks = _looked(picture([PERSON], 0))
-    probe, _ = seeing.probe(main, landmarks)
+    probe, _ = replace(seeing, other_aligner=None).probe(main, landmarks)
     before = probe.template.copy()
     assert not probe.look_closer()
     assert np.array_equal(probe.template, before)

@@ -21,8 +21,13 @@ def lit():
 
 
 @pytest.fixture(scope="module")
-def half_lit():
+def side_lit():
     return face(azimuth=85, elevation=0, key=1.0, ambient=0.02, shadow=1.0)
+
+
+@pytest.fixture
+def half_lit(side_lit):
+    return side_lit.copy()
 
 
 def alike(first, second):
@@ -39,9 +44,8 @@ def test_a_face_in_ordinary_light_is_not_in_the_dark(lit):
 
 def test_a_face_at_night_and_one_lit_from_the_side_are(lit, half_lit):
     assert in_the_dark(lit // 10)
-    unlit = half_lit.copy()
-    unlit[:, 56:] = half_lit[:, :56][:, ::-1] // 8
-    assert in_the_dark(unlit)
+    half_lit[:, 56:] = half_lit[:, :56][:, ::-1] // 8
+    assert in_the_dark(half_lit)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -72,8 +76,50 @@ def test_black_stays_black_and_small_pictures_are_no_error():
         assert not black.any()
 
 
-def test_no_value_leaves_the_range(half_lit):
-    glaring = np.where(half_lit > 10, 255, 3).astype(np.uint8)
+def test_what_glares_in_the_dark_does_not_turn_over():
+    glaring = np.full((112, 112, 3), 3, np.uint8)
+    glaring[50:54, 50:54] = 255
     raise_shadows(glaring)
-    assert glaring.max() <= 255
-    assert glaring[half_lit <= 10].mean() < 128
+    assert np.all(glaring[50:54, 50:54] == 255)
+    assert 3 < glaring[20, 20, 0] < 60
+
+
+def test_a_mask_dark_glasses_and_the_edge_of_the_picture_are_not_the_dark(lit):
+    masked, spectacled, cut = lit.copy(), lit.copy(), lit.copy()
+    masked[70:] = 10
+    spectacled[42:62, 20:54] = 10
+    spectacled[42:62, 60:94] = 10
+    cut[:, :42] = 0
+    for ordinary in (masked, spectacled, cut):
+        assert not in_the_dark(ordinary)
+
+
+def test_a_big_picture_is_raised_as_a_small_one():
+    small = cv2.GaussianBlur(
+        np.random.default_rng(2).integers(0, 90, (96, 128, 3), np.uint8), (0, 0), 6
+    )
+    big = cv2.resize(small, (1024, 768), interpolation=cv2.INTER_LINEAR)
+    raise_shadows(small)
+    raise_shadows(big)
+    again = cv2.resize(big, (128, 96), interpolation=cv2.INTER_AREA)
+    assert np.abs(again.astype(int) - small)[4:-4, 4:-4].max() <= 3
+
+
+def test_no_picture_of_a_face_stays_in_memory(half_lit, monkeypatch):
+    kept = []
+    for name in ("empty", "asarray"):
+        make = getattr(np, name)
+
+        def spy(*given, _make=make, **options):
+            made = _make(*given, **options)
+            if isinstance(made, np.ndarray):
+                kept.append(made)
+            return made
+
+        monkeypatch.setattr(np, name, spy)
+    in_the_dark(half_lit)
+    raise_shadows(half_lit)
+    monkeypatch.undo()
+    pictures = [each for each in kept if each.ndim == 3 or each.shape == (8, 8)]
+    assert len(pictures) >= 3
+    assert not any(each.any() for each in pictures)

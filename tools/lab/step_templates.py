@@ -22,12 +22,12 @@ from tools.lab.manifest import Item
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """One picture's subject as the embedder sees it; each (dimension,) float32, with its length.
+    """One picture's subject as the embedder sees it; each (dimension,) float32.
 
     plain: ArcFace's alignment, the detector's first landmarks. aligned: the embedder's alignment.
     looked: that after a second look. raised: that with its shadows raised. mirrored: the same,
-    mirrored. closer: the mean over raised and a second crop. reference: what enrolment makes; zeros
-    for a probe.
+    mirrored. closer: the mean over raised and a second crop, both of unit length. reference: what
+    enrolment makes, with the embedder's length; zeros where it is not asked for or refuses.
     acquired: passed the gate of a passing face; lit: also without raising any shadow. What was not
     acquired is missed. quality: 0 to 1.
     """
@@ -52,11 +52,11 @@ class TemplateMaker:
         self._plain = Aligner(eye.embedder.side)
         self._zeros = np.zeros(eye.embedder.dimension, np.float32)
 
-    def make(self, item: Item) -> Templates:
+    def make(self, item: Item, *, enrol: bool) -> Templates:
         """Return the templates of a picture's most prominent face, zeros where there is none."""
         pixels = read_still(item.path)
         try:
-            return self._of(pixels, enrol=item.role == "gallery")
+            return self._of(pixels, enrol=enrol)
         finally:
             pixels.fill(0)
 

@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     catalogue = Catalogue.read(default_directory())
     eye = Eye.open(catalogue, models_of(catalogue, options.models), VisionSettings())
     people = gather(TemplateMaker(eye), read_manifest(options.data))
-    steps = measure(people, scale_of(eye.embedder_entry).closer)
+    steps = measure(people, scale_of(eye.embedder_entry).second_crop_from)
     console.print(
         f"{len(people.gallery)} references, {len(people.mated)} mated and "
         f"{len(people.non_mated)} non-mated probes; {eye.embedder_entry.name} "
@@ -84,7 +84,7 @@ def gather(maker: TemplateMaker, items: list[Item]) -> People:
     gallery = {
         name: made
         for name, item in track(enrolled.items(), "gallery", console=notes, transient=True)
-        if (made := maker.make(item)).reference.any()
+        if (made := maker.make(item, enrol=True)).reference.any()
     }
     place_of = {name: place for place, name in enumerate(gallery)}
     probes = [i for i in items if i.role == "probe"]
@@ -95,8 +95,11 @@ def gather(maker: TemplateMaker, items: list[Item]) -> People:
     names = sorted({i.identities[0] for i in others})
     return People(
         list(gallery.values()),
-        [maker.make(i) for i in track(mated, "mated", console=notes, transient=True)],
-        [maker.make(i) for i in track(others, "non-mated", console=notes, transient=True)],
+        [maker.make(i, enrol=True) for i in track(mated, "mated", console=notes, transient=True)],
+        [
+            maker.make(i, enrol=False)
+            for i in track(others, "non-mated", console=notes, transient=True)
+        ],
         np.array([place_of[i.identities[0]] for i in mated], np.intp),
         np.array([names.index(i.identities[0]) for i in others], np.intp),
     )
@@ -117,7 +120,7 @@ def measure(people: People, edge: float) -> list[Step]:
         ("+ references over strayed alignments", searcher.cosine("reference", "looked")),
         ("+ the template's length", searcher.weighed()),
         ("+ the list as cohort", searcher.device(unit("looked"), lit=True)),
-        ("+ raised shadows", searcher.device(unit("raised"))),
+        ("+ probes' shadows raised", searcher.device(unit("raised"))),
         ("+ a second crop near a reference: the device", searcher.device(unit("raised"), closer)),
     ]
     steps = _chained(chain)
@@ -125,7 +128,10 @@ def measure(people: People, edge: float) -> list[Step]:
     both = [closer[k] + unit("mirrored")[k] for k in range(2)]
     aside = [
         ("device, references averaged with their mirror image", searcher.mirrored_references()),
-        ("device, probes averaged with their mirror image", searcher.device(unit("raised"), both)),
+        (
+            "device, second crops averaged with a mirrored one",
+            searcher.device(unit("raised"), both),
+        ),
     ]
     steps += [Step(n, rates(found), chain[-1][0], gains(found, device)) for n, found in aside]
     return [*steps, *searcher.several_references(), *searcher.tracks()]
@@ -174,19 +180,25 @@ class _Searcher:
         that pass the gate only with their shadows raised.
         """
         gallery = _device(_rows("reference", self._people.gallery))
-        scores = [_blocks(gallery, _unit_rows(rows)) for rows in probes]
-        if closer is not None:
-            for first, rows in zip(scores, closer, strict=True):
-                near = first.max(axis=1) >= self._edge
-                first[near] = _blocks(gallery, _unit_rows(rows[near]))
+        scores = self._scores(gallery, probes, closer or probes)
         return self._found(scores, self._lit if lit else self._acquired)
+
+    def _scores(self, gallery: Gallery, probes: list[Floats], closer: list[Floats]) -> list[Floats]:
+        """Return the scores of mated and non-mated probes as the device comes by them."""
+        scores = [_blocks(gallery, _unit_rows(rows)) for rows in probes]
+        for first, rows in zip(scores, closer, strict=True):
+            near = first.max(axis=1) >= self._edge
+            first[near] = _blocks(gallery, _unit_rows(rows[near]))
+        return scores
+
+    def _as_the_device(self, gallery: Gallery) -> list[Floats]:
+        return self._scores(gallery, self.unit("raised"), self.unit("closer"))
 
     def mirrored_references(self) -> Searches:
         """Return searches whose references are the mean of enrolment's and a mirrored crop."""
         gallery = self._people.gallery
         matrix = _rows("reference", gallery) + _rows("mirrored", gallery)
-        scores = [_blocks(_device(matrix), rows) for rows in self.unit("closer")]
-        return self._found(scores, self._acquired)
+        return self._found(self._as_the_device(_device(matrix)), self._acquired)
 
     def several_references(self) -> list[Step]:
         """Return what one and two more photographs of a person are worth, with the same probes.
@@ -195,19 +207,18 @@ class _Searcher:
         """
         people, owner = self._people, self._people.owner
         spare: dict[int, list[int]] = {}
-        for row in np.flatnonzero(self._acquired[0]):
+        enrolled = np.array([made.reference.any() for made in people.mated])
+        for row in np.flatnonzero(self._acquired[0] & enrolled):
             spare.setdefault(int(owner[row]), []).append(int(row))
         spare = {place: rows for place, rows in spare.items() if len(rows) >= _FEWEST_PROBES}
         searched = np.array([rows[-1] for rows in spare.values()], np.intp)
-        probes = self.unit("closer")
         named = []
         for count, words in enumerate(("one photograph", "two photographs", "three photographs")):
             references = [[made.reference] for made in people.gallery]
             for place, rows in spare.items():
-                references[place] += [people.mated[row].raised for row in rows[:count]]
-            gallery = _gallery(references)
-            scores = _blocks(gallery, probes[0][searched])
-            others = _blocks(gallery, probes[1])
+                references[place] += [people.mated[row].reference for row in rows[:count]]
+            scores, others = self._as_the_device(_gallery(references))
+            scores = scores[searched]
             others[~self._acquired[1]] = _MISSED
             whose = np.arange(len(searched))
             found = search(scores, others, owner[searched], whose, people.strangers)
@@ -218,7 +229,7 @@ class _Searcher:
         """Return what rules over several shots are worth."""
         acquired, mated = self._acquired[0], self._people.mated
         gallery = _device(_rows("reference", self._people.gallery))
-        scores = _blocks(gallery, self.unit("closer")[0][acquired])
+        scores = self._as_the_device(gallery)[0][acquired]
         qualities = np.array([made.quality for made in mated], np.float32)[acquired]
         found = searches_of_tracks(scores, qualities, self._people.owner[acquired])
         return _chained([(f"simulated tracks, {name}", each) for name, each in found.items()])

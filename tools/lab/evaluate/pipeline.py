@@ -157,6 +157,7 @@ class Pipeline:
             "vision.roll_degrees": vision.roll_degrees,
             "vision.sharpness": vision.sharpness,
             "matching.margin": matching.margin,
+            "second_crop_from": scale_of(self._eye.embedder_entry).second_crop_from,
         }
 
     @property
@@ -195,10 +196,12 @@ class Pipeline:
         if not faults:
             probe, faults = self._eye.probe(picture, face.landmarks)
             if probe is not None:
-                template = probe.template.astype("<f4").tobytes()
-                probe.look_closer()
-                closer = probe.template.astype("<f4").tobytes()
-                probe.wipe()
+                try:
+                    template = probe.template.astype("<f4").tobytes()
+                    probe.look_closer()
+                    closer = probe.template.astype("<f4").tobytes()
+                finally:
+                    probe.wipe()
         attack = self._eye.attack
         x, y, width, height = (float(value) for value in face.box)
         return Face(
@@ -240,7 +243,7 @@ class Pipeline:
         that count where those come near a reference.
         """
         scores = scores_of(gallery, probes)
-        near = scores.max(axis=1) >= scale_of(self._eye.embedder_entry).closer
+        near = scores.max(axis=1) >= scale_of(self._eye.embedder_entry).second_crop_from
         if near.any():
             scores[near] = scores_of(gallery, closer[near])
         best = scores.argmax(axis=1)
@@ -275,7 +278,13 @@ def code_sha256() -> str:
     digest = hashlib.sha256(__version__.encode())
     home, desk = Path(device.__file__).parent, Path(tools.desk.__file__ or "").parent
     files = [path for room in _SEEING for path in sorted((home / room).glob("*.py"))]
-    for path in [*files, home / "search.py", desk / "enrolment.py", desk / "gate.py"]:
+    for path in [
+        *files,
+        home / "search.py",
+        home / "recognition.py",
+        desk / "enrolment.py",
+        desk / "gate.py",
+    ]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

@@ -102,7 +102,7 @@ class Training:
         )
         self.average = copy.deepcopy(self.student).eval()
         sources = load(options.data, options.rendered)
-        self.known = KnownPeople(1 + int(sources.people.max(initial=0)), TEMPLATE_LENGTH)
+        self.known = KnownPeople(1 + int(sources.people.max(initial=-1)), TEMPLATE_LENGTH)
         parameters = [*self.student.parameters(), *self.hints.parameters()]
         self.optimiser = torch.optim.AdamW(parameters, lr=_RATE, weight_decay=0.02)
         self.out.mkdir(parents=True, exist_ok=True)
@@ -118,8 +118,7 @@ class Training:
             tone=not options.no_tone,
             met=options.met,
         )
-        if sources.people.size and not self.known.means.any():
-            self._introduce(sources)
+        self._introduce(sources)
         self.watch = Watch.read(options.watch, options.teacher)
         # Another part of the endless samples after every restart, never the same ones again.
         seed = options.seed * 1_000_003 + self.samples
@@ -147,7 +146,7 @@ class Training:
             losses.append(self._learn(lesson))
             self.samples += BATCH
             self.past.append(lesson)
-            if self.rng.random() < self.repeats:
+            for _ in range(int(self.repeats + self.rng.random())):
                 self._learn(self.past[int(self.rng.integers(len(self.past)))])
             if self.samples >= report or self.samples >= self.total:
                 report += self.report_every
@@ -223,7 +222,6 @@ class Training:
             "average": self.average.state_dict(),
             "hints": self.hints.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "known": self.known.state_dict(),
         }
         for name, content in (("checkpoint", state), ("student", state["average"])):
             part = self.out / f"{name}.pt.part"
@@ -237,10 +235,6 @@ class Training:
         self.average.load_state_dict(state["average"])
         self.hints.load_state_dict(state["hints"])
         self.optimiser.load_state_dict(state["optimiser"])
-        # Of other rendered people than before, the means are made anew.
-        means = state.get("known", {}).get("means")
-        if means is not None and means.shape == self.known.means.shape:
-            self.known.load_state_dict(state["known"])
 
 
 def _terms(

@@ -69,10 +69,15 @@ def _met(
     places = [
         place
         for person in rng.choice(1 + int(sources.people.max()), recipe.met)
-        for place in rng.choice(np.flatnonzero(sources.people == person), VIEWS)
+        for place in _views_of(rng, np.flatnonzero(sources.people == person))
     ]
     crops = [_as_is(rng, sources.pixels[sources.photographs + place], recipe) for place in places]
     return np.stack(crops), sources.people[places]
+
+
+def _views_of(rng: np.random.Generator, places: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return places of different views, if there are so many."""
+    return rng.choice(places, VIEWS, replace=len(places) < VIEWS)
 
 
 def _as_is(rng: np.random.Generator, face: Pixels, recipe: Recipe) -> Pixels:
