@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from device.settings import ModelSettings, VisionSettings
-from device.vision import Eye
+from device.vision import Catalogue, Eye, default_directory
+from tools.lab.collection import models_of
 from tools.lab.people import Person
 from tools.lab.people.sheet import CONDITIONS, measure
 
@@ -39,6 +40,23 @@ def test_the_embedder_tells_people_apart_and_knows_them_again(figures):
     assert figures.non_mated.size == figures.mated.size * (PEOPLE - 1)
     assert np.median(figures.mated) > np.percentile(figures.non_mated, 99)
     assert np.median(figures.non_mated) < 0.45
+
+
+@pytest.fixture(scope="module")
+def ours():
+    catalogue = Catalogue.read(default_directory())
+    eye = Eye.open(catalogue, models_of(catalogue, "built-in"), VisionSettings())
+    return measure([Person.from_seed(70_000 + number) for number in range(PEOPLE)], eye)
+
+
+def test_the_built_in_detector_finds_frontal_faces(ours):
+    assert ours.detected >= 0.98 * PEOPLE
+
+
+def test_the_built_in_embedder_knows_people_again_of_whom_it_learnt_none(ours):
+    # As high as one wrong comparison in three thousand: FPIR 2 % or so with a list of sixty.
+    threshold = np.percentile(ours.non_mated, 99.97)
+    assert np.mean(ours.mated > threshold) >= 0.93
 
 
 def test_the_command_draws_a_sheet_and_prints_figures(models, command, tmp_path):
