@@ -124,7 +124,10 @@ def test_the_evaluation_sees_what_the_device_sees(drawn, models, collection, tmp
             assert not theirs
             continue
         compared += 1
-        hits = pipeline.search(ours, matrix_of([subject.template], pipeline.dimension))
+        first, closer = (
+            matrix_of([each], pipeline.dimension) for each in (subject.template, subject.closer)
+        )
+        hits = pipeline.search(ours, first, closer)
         mine = [pictures[hits.best[0]].stem] if hits.scores[0] >= threshold else []
         assert mine == theirs
     assert compared >= 15

@@ -38,6 +38,9 @@ def annotate(pixels: Pixels, faces: list[StillFace], alerts: list[Marked]) -> Pi
     line = max(1, round(2 * scale))
     for alert in alerts:
         x, y, width, height = alert.box
+        # Somebody near the camera, blurred with a margin, would hide it.
+        own = slice(max(0, y), max(0, y + height)), slice(max(0, x), max(0, x + width))
+        result[own] = pixels[own]
         cv2.rectangle(result, (x, y), (x + width, y + height), _AMBER, line)
     return result
 
