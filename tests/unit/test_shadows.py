@@ -1,10 +1,15 @@
 """Raised shadows: what lies in the dark comes out, and ordinary faces stay as they are."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from device.vision.shadows import in_the_dark, raise_shadows
+from device.vision.stills import find_faces
+from tests.simulators.street import HueDetector, eye, picture, settings
+from tests.simulators.street import Person as Walker
 from tools.lab.people import Light, Person, View, render
 from tools.lab.people.pool import aligned
 
@@ -123,3 +128,32 @@ def test_no_picture_of_a_face_stays_in_memory(half_lit, monkeypatch):
     pictures = [each for each in kept if each.ndim == 3 or each.shape == (8, 8)]
     assert len(pictures) >= 3
     assert not any(each.any() for each in pictures)
+
+
+class DayDetector(HueDetector):
+    """Sees nothing where it is dark."""
+
+    def detect(self, lores, main_width):
+        bright = lores.region_bgr(0, 0, lores.width, lores.height).max(axis=2)
+        rows = super().detect(lores, main_width)
+        return rows if np.quantile(bright, 0.9) > 30 else rows[:0]
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_a_dark_still_is_looked_at_once_more(times):
+    seeing = replace(eye(settings("x")), detector=DayDetector())
+    street = picture([Walker(30, 200)], 0)
+    size = (street.shape[1] * times, street.shape[0] * times)
+    street = cv2.resize(street, size, interpolation=cv2.INTER_NEAREST)
+    lit, dark = (
+        max(find_faces(seeing, each), key=lambda face: face.box[2])
+        for each in (street, street // 12)
+    )
+    assert (lit.dark, dark.dark) == (False, True)
+    assert dark.box == pytest.approx(lit.box, abs=4 * times)
+    assert dark.landmarks == pytest.approx(lit.landmarks, abs=4 * times)
+
+
+def test_a_dark_still_without_anybody_has_no_face():
+    seeing = replace(eye(settings("x")), detector=DayDetector())
+    assert find_faces(seeing, picture([], 0) // 12) == []
