@@ -26,6 +26,6 @@ one shapes-and-turns --no-mix --paint 0 --rendered-share 0 --met 0
 one blends --paint 0 --rendered-share 0 --met 0
 one marks --rendered-share 0 --met 0
 one rendered-people --met 0
-one who-they-are
+one who-they-are --met-from 0
 # shellcheck disable=SC2086
 "$environment/bin/passerby-lab" train curves $curves --out "$out/pairs.svg"

@@ -60,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--turn", type=float, default=Recipe.turn)
     parser.add_argument("--paint", type=float, default=Recipe.paint)
     parser.add_argument("--met", type=int, default=Recipe.met, metavar="PEOPLE")
+    parser.add_argument("--met-from", type=int, default=250_000, metavar="SAMPLES")
     parser.add_argument("--no-mix", action="store_true")
     parser.add_argument("--no-tone", action="store_true")
     parser.add_argument("--repeats", type=float, default=0.3, help="old batches for each new one")
@@ -94,6 +95,8 @@ class Training:
         self.total: int = options.samples
         self.repeats: float = options.repeats
         self.report_every: int = options.report_every
+        # A student that knows no faces yet learns them worse when it has to tell people apart.
+        self.met_from: int = options.met_from
         self.samples = 0
         self.student = Student(Layout()).to(memory_format=torch.channels_last)
         self.hints = nn.ModuleList(
@@ -134,6 +137,7 @@ class Training:
             rendered=len(sources.people),
             people=self.known.number,
             repeats=self.repeats,
+            met_from=self.met_from,
             torch=torch.__version__,
         )
 
@@ -167,7 +171,8 @@ class Training:
         known = self.known(mine[taught:], lesson.people)
         loss = terms[0] + _RELATION_WEIGHT * terms[1] + _HINT_WEIGHT * terms[2]
         self.optimiser.zero_grad(set_to_none=True)
-        (loss + _KNOWN_WEIGHT * known).backward()
+        weight = _KNOWN_WEIGHT if self.samples >= self.met_from else 0.0
+        (loss + weight * known).backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), 2.0)
         self.optimiser.step()
         self.known.meet(mine[taught:].detach(), lesson.people)
