@@ -28,7 +28,8 @@ venv-train: .venv-train/.ready  ## make the environment that trains the built-in
 	tools/setup/train.sh .venv-train
 
 # glibc gives memory back and fetches it anew at every step of a training unless it is told not to.
-TRAIN := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 .venv-train/bin/passerby-lab train
+ALLOCATOR := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
+TRAIN := $(ALLOCATOR) .venv-train/bin/passerby-lab train
 TRAIN_DATA ?= ../shared/data/train
 TEACHERS ?= ../shared/models/upstream
 
@@ -45,7 +46,7 @@ train-embedder: venv-train train-output/rendered.npz  ## teach the built-in embe
 WATCH ?= train-output/watch.npz
 train-ablation: venv-train train-output/rendered.npz  ## what each kind of sample buys (an hour and more; needs PAIRS=pairs.csv or WATCH=)
 	@test -f $(WATCH) || $(TRAIN) watch --pairs "$(PAIRS)" --out $(WATCH)
-	tools/setup/ablation.sh .venv-train $(TRAIN_DATA) $(TEACHERS) $(WATCH)
+	$(ALLOCATOR) tools/setup/ablation.sh .venv-train $(TRAIN_DATA) $(TEACHERS) $(WATCH)
 
 train-detector: venv-train  ## teach the built-in detector (an hour or two; resumable)
 	$(TRAIN) detector --data $(TRAIN_DATA) --out train-output/detector --resume
@@ -81,7 +82,7 @@ check-aarch64: venv  ## every package of a device has a wheel for 64-bit Arm (1 
 
 proof-built-in: venv  ## the built-in models on rendered people that nothing was trained on (about 5 minutes)
 	@test -f proof-output/rendered/manifest.csv || $(VENV)/bin/passerby-lab render --out proof-output/rendered \
-		--people 100 --strangers 1000 --seed 500000
+		--people 100 --strangers 1000
 	@mkdir -p -m 700 proof-output/cache
 	$(VENV)/bin/passerby-lab evaluate --manifest proof-output/rendered --models built-in \
 		--cache proof-output/cache --json proof-output/built-in.json --html proof-output/built-in.html

@@ -45,12 +45,12 @@ class Contract(Struct, frozen=True, forbid_unknown_fields=True):
 class ScoreScale(Struct, frozen=True, forbid_unknown_fields=True):
     """An embedder's own score scale; never valid for another model.
 
-    threshold: default, for demonstrations; an operational one comes signed (R31). second_crop_from:
-    from this score on a probe gets a second crop; part of the scale, since the scores above it are
-    those of the mean.
+    threshold: default, for demonstrations; an operational one comes signed (R31).
     bands: lower edges of the bands "strong" and "very strong" (R47).
     same, twin: for enrolment, plain cosines: below `same` two photographs are not taken for one
     person's, from `twin` on two references are.
+    second_crop_from: from this score on a probe gets a second crop; part of the scale, since the
+    scores above it are those of the mean.
     """
 
     threshold: float

@@ -15,9 +15,9 @@ from device.vision.embedder import Embedder
 from device.vision.geometry import Alignment, Nudge
 from device.vision.inference import Floats, RuntimeInfo
 from device.vision.quality import QualityLimits, appearance_of, faults_of_appearance
-from device.vision.sample import Aligner, Probe, Sample
+from device.vision.sample import Aligner, Probe
 from device.vision.second_look import SecondLook
-from device.vision.shadows import in_the_dark, raise_shadows
+from device.vision.shadows import raised
 
 NUDGES: Final = (
     Nudge(),
@@ -103,7 +103,7 @@ class Eye:
             for nudge in NUDGES:
                 sample = self.aligner.align(main, landmarks, nudge)
                 try:
-                    _raised(sample)
+                    raised(sample.pixels)
                     mean += self.embedder.features(sample) / np.float32(len(NUDGES))
                 finally:
                     sample.wipe()
@@ -132,25 +132,25 @@ class Eye:
             exact = self._exact(main, landmarks)
             sample = self.aligner.align(main, exact)
             try:
-                dark = _raised(sample)
+                dark = raised(sample.pixels)
                 seen = appearance_of(sample.pixels)
                 faults = faults_of_appearance(seen, self.limits, raised=dark)
                 if faults:
                     return None, faults
-                probe = self.embedder.embed(sample)
+                template = self.embedder.embed(sample).template
             finally:
                 sample.wipe()
         except ValueError as error:
             return None, [str(error)]
-        return Probe(probe.template, lambda: self._other_features(main, exact)), []
+        other = self.other_aligner
+        again = None if other is None else lambda: self._features(other, main, exact)
+        return Probe(template, again), []
 
-    def _other_features(self, main: Picture, landmarks: Floats) -> Floats:
-        """Return the features of the same face cut out another way, of unit length."""
-        if self.other_aligner is None:
-            raise ValueError("There is no other way to cut out a face.")
-        sample = self.other_aligner.align(main, landmarks)
+    def _features(self, aligner: Aligner, main: Picture, landmarks: Floats) -> Floats:
+        """Return features of unit length, of a face cut out by an aligner. Raises ValueError."""
+        sample = aligner.align(main, landmarks)
         try:
-            _raised(sample)
+            raised(sample.pixels)
             return self.embedder.embed(sample).template
         finally:
             sample.wipe()
@@ -169,14 +169,6 @@ class Eye:
 def _other(alignment: Alignment) -> Alignment:
     """Return an alignment that is not the embedder's own."""
     return "tight" if alignment == "arcface" else "arcface"
-
-
-def _raised(sample: Sample) -> bool:
-    """Raise the shadows of a face that lies in the dark; return whether it did."""
-    dark = in_the_dark(sample.pixels)
-    if dark:
-        raise_shadows(sample.pixels)
-    return dark
 
 
 def _joint(runtimes: dict[str, RuntimeInfo]) -> RuntimeInfo:

@@ -18,7 +18,7 @@ from device.vision.cutting import region_of
 from device.vision.detector import LANDMARKS, Detector
 from device.vision.geometry import similarity, template_points
 from device.vision.inference import Floats
-from device.vision.shadows import in_the_dark, raise_shadows
+from device.vision.shadows import raised
 
 _COLUMNS, _ROWS = 3, 2
 _POSES = ((1.0, 0.0), (0.7, 4.0), (1.35, -4.0))
@@ -93,8 +93,7 @@ class SecondLook:
                 matrix = (tile.onto @ _square(local))[:2]
                 matrix[:, 2] -= (tile.left, tile.top)
                 cv2.warpAffine(pixels, matrix, (side, side), dst=slot, flags=cv2.INTER_LINEAR)
-                if in_the_dark(slot):
-                    raise_shadows(slot)
+                raised(slot)
 
 
 def _tiles(side: int) -> list[_Tile]:

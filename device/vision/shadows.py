@@ -46,6 +46,14 @@ def in_the_dark(face: Pixels) -> bool:
         inner.fill(0)
 
 
+def raised(face: Pixels) -> bool:
+    """Raise the shadows of a face that lies in the dark, in place; return whether it does."""
+    dark = in_the_dark(face)
+    if dark:
+        raise_shadows(face)
+    return dark
+
+
 def raise_shadows(pixels: Pixels, reach: float = _REACH) -> None:
     """Even out the light of (h, w, 3) uint8 in place: dark parts brighter, glaring ones less so.
 

@@ -12,12 +12,14 @@ from device.recognition import limits_for
 from device.search import Searcher
 from device.vision import Eye
 from tools.desk.main import main as desk
+from tools.lab.demo_people import ENROLLED, STRANGERS
 from tools.lab.evaluate.detection import boxes_in
 from tools.lab.evaluate.material import subject_of
 from tools.lab.evaluate.pipeline import Chosen, Pipeline, matrix_of
 from tools.lab.evaluate.plan import REQUIRED_COLUMNS, made_up, plan_of
-from tools.lab.main import main
+from tools.lab.main import _parser, main
 from tools.lab.manifest import read_manifest_file
+from tools.lab.people.pool import TRAINED_ON
 
 
 def draw(out, people, strangers):
@@ -131,3 +133,19 @@ def test_the_evaluation_sees_what_the_device_sees(drawn, models, collection, tmp
         mine = [pictures[hits.best[0]].stem] if hits.scores[0] >= threshold else []
         assert mine == theirs
     assert compared >= 15
+
+
+def test_whoever_is_drawn_by_default_taught_no_model():
+    options = _parser().parse_args(["render", "--out", "x"])
+    furthest = options.seed + 5000 + 50_000
+    assert not set(range(options.seed, furthest)) & set(TRAINED_ON)
+    for seed in (*ENROLLED.values(), *STRANGERS):
+        assert seed not in TRAINED_ON
+
+
+def test_people_who_taught_a_model_are_said_to_be_such(tmp_path, capsys):
+    few = ["render", "--people", "2", "--strangers", "1", "--out"]
+    assert main([*few, str(tmp_path / "a"), "--seed", str(TRAINED_ON.start - 2)]) == 0
+    assert "1 of them taught the built-in embedder" in capsys.readouterr().out
+    assert main([*few, str(tmp_path / "b")]) == 0
+    assert "of them taught" not in capsys.readouterr().out

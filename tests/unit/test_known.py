@@ -17,15 +17,17 @@ def rows(*places):
 
 
 def test_nobody_is_no_loss(known):
-    loss = known(torch.empty(0, 4, requires_grad=True).float(), torch.empty(0, dtype=torch.long))
+    loss = known.loss(
+        torch.empty(0, 4, requires_grad=True).float(), torch.empty(0, dtype=torch.long)
+    )
     assert loss.item() == 0
     loss.backward()
 
 
 def test_a_view_near_its_own_mean_costs_less_than_one_near_another(known):
     known.meet(rows(0, 1, 2), torch.tensor([0, 1, 2]))
-    own = known(rows(0), torch.tensor([0])).item()
-    other = known(rows(1), torch.tensor([0])).item()
+    own = known.loss(rows(0), torch.tensor([0])).item()
+    other = known.loss(rows(1), torch.tensor([0])).item()
     assert own < 0.01
     assert other > 10
 

@@ -13,14 +13,13 @@ from device.capture import Pixels
 from device.capture.stills import read_still
 from device.capture.video import VideoSource
 from device.errors import PictureError
-from device.opencv import cv2
 from device.protocol.alert import Alert
 from device.search import Result
 from device.settings import ModelSettings
 from device.vision import Eye, find_faces
 from tools.console import console
 from tools.lab.manifest import Item, read_manifest
-from tools.lab.picture import Marked, annotate, sheet, tile
+from tools.lab.picture import Marked, annotate, sheet, tile, write
 from tools.lab.playlist import Playlist
 from tools.lab.theatre import Theatre
 
@@ -96,7 +95,7 @@ class _Demonstration:
             pixels = frame_at(path, at_s) if result.kind == "clip" else read_still(path)
             tiles.append(drawn(eye, pixels, result, at_s))
         picture = self._out / "faces.png"
-        cv2.imwrite(str(picture), sheet(tiles))
+        write(picture, sheet(tiles))
         return picture
 
     def _judge(self, received: list[Alert], stills: list[Result]) -> None:

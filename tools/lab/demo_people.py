@@ -11,10 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from device.capture import Pixels
 from device.capture.stills import read_still
-from device.errors import StorageError
-from device.opencv import cv2
 from device.protocol.alert import Alert
 from device.protocol.identifiers import utc_text
 from device.search import Result
@@ -24,7 +21,7 @@ from tools.console import console
 from tools.lab.demo_clips import drawn, in_words
 from tools.lab.people import Expression, Light, Person, Pose, Scene, Street, View, render, walk_past
 from tools.lab.people.source import RenderedSource
-from tools.lab.picture import Marked, annotate, sheet, tile
+from tools.lab.picture import Marked, annotate, sheet, tile, write
 from tools.lab.theatre import Theatre
 
 ENROLLED = {"ref-2041": 600_028, "ref-7315": 600_005}
@@ -76,7 +73,7 @@ class _Demonstration:
         photos.mkdir()
         for reference_id, seed in ENROLLED.items():
             shot = render(Person.from_seed(seed), View.frontal(seed), _PHOTO_PX)
-            _write(photos / f"{reference_id}.png", shot.image)
+            write(photos / f"{reference_id}.png", shot.image)
         return photos
 
     def _compare_stills(self, theatre: Theatre) -> dict[int, list[Result]]:
@@ -85,7 +82,7 @@ class _Demonstration:
         for seed in (*ENROLLED.values(), *STRANGERS):
             for name, view in _STILLS.items():
                 path = self._work / f"{seed}_{name}.png"
-                _write(path, render(Person.from_seed(seed), view, _PHOTO_PX).image)
+                write(path, render(Person.from_seed(seed), view, _PHOTO_PX).image)
                 result = theatre.search(path)
                 results.setdefault(seed, []).append(result)
                 enrolled = seed in ENROLLED.values()
@@ -108,7 +105,7 @@ class _Demonstration:
             tiles.append(tile(shown, f"the street at {moment.seconds:.1f} s", alerts))
         tiles += [drawn(eye, read_still(Path(result.file)), result) for result in stills]
         picture = self._out / "faces.png"
-        _write(picture, sheet(tiles))
+        write(picture, sheet(tiles))
         return picture
 
     def _look_at(self, seed: int) -> Scene:
@@ -146,8 +143,3 @@ def _marked(alert: Alert, moment: Scene) -> list[Marked]:
     seed = ENROLLED[alert.data.reference_id]
     boxes = [face.box for face in moment.faces if face.identity == seed]
     return [Marked((int(x), int(y), int(w), int(h)), words) for x, y, w, h in boxes]
-
-
-def _write(path: Path, pixels: Pixels) -> None:
-    if not cv2.imwrite(str(path), pixels):
-        raise StorageError(f"{path} could not be written.")

@@ -162,7 +162,7 @@ def _render_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     command.add_argument("--people", type=int, default=100, metavar="N", help="to enrol")
     command.add_argument("--strangers", type=int, default=1000, metavar="N")
-    command.add_argument("--seed", type=int, default=1_000_000, help="of the first person")
+    command.add_argument("--seed", type=int, default=500_000, help="of the first person")
 
 
 def _demo_arguments(command: argparse.ArgumentParser) -> None:

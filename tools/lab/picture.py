@@ -1,10 +1,12 @@
 """Pictures for people: boxes around alerts, and every other face made unrecognisable (R15)."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from device.capture.frame import Pixels
+from device.errors import StorageError
 from device.opencv import cv2
 from device.vision import StillFace
 from device.vision.detector import iou
@@ -59,6 +61,12 @@ def tile(pixels: Pixels, title: str, alerts: list[Marked]) -> Pixels:
     _write(field, title, (8, height + 20), (235, 235, 235))
     _write(field, words, (8, height + 42), _AMBER if alerts else _GREY)
     return field
+
+
+def write(path: Path, pixels: Pixels) -> None:
+    """Write a picture. Raises StorageError."""
+    if not cv2.imwrite(str(path), pixels):
+        raise StorageError(f"{path} could not be written.")
 
 
 def sheet(tiles: list[Pixels], columns: int = 4) -> Pixels:

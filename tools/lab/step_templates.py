@@ -15,7 +15,7 @@ from device.vision.quality import (
     shot_score,
 )
 from device.vision.sample import Aligner, Sample
-from device.vision.shadows import in_the_dark, raise_shadows
+from device.vision.shadows import raised
 from tools.desk.gate import prominence
 from tools.lab.manifest import Item
 
@@ -72,7 +72,7 @@ class TemplateMaker:
         eye = replace(self._eye, second_look=None)
         reference, _ = eye.reference(picture, exact) if enrol else (None, [])
         probe, faults = eye.probe(picture, exact)
-        raised = zeros if probe is None else probe.template.copy()
+        first_crop = zeros if probe is None else probe.template.copy()
         if probe is not None:
             probe.look_closer()
         well_posed = not faults_of_pose(face.pose, self._eye.limits)
@@ -80,7 +80,7 @@ class TemplateMaker:
             plain=self._features(self._plain.align(picture, first)),
             aligned=self._features(self._eye.aligner.align(picture, first)),
             looked=self._features(self._eye.aligner.align(picture, exact)),
-            raised=raised,
+            raised=first_crop,
             mirrored=self._features(_mirrored(self._eye.aligner.align(picture, exact))),
             closer=zeros if probe is None else probe.template,
             reference=zeros if reference is None else reference.template,
@@ -104,7 +104,6 @@ class TemplateMaker:
 
 
 def _mirrored(sample: Sample) -> Sample:
-    if in_the_dark(sample.pixels):
-        raise_shadows(sample.pixels)
+    raised(sample.pixels)
     sample.pixels[:] = sample.pixels[:, ::-1].copy()
     return sample

@@ -153,6 +153,7 @@ class _Searcher:
     def __init__(self, people: People, edge: float) -> None:
         self._people = people
         self._edge = edge
+        self._gallery = _device(_rows("reference", people.gallery))
         both = (people.mated, people.non_mated)
         self._acquired = [np.array([made.acquired for made in probes]) for probes in both]
         self._lit = [np.array([made.lit for made in probes]) for probes in both]
@@ -168,7 +169,7 @@ class _Searcher:
 
     def weighed(self) -> Searches:
         """Return searches by the cosine times what the template's length makes of it."""
-        matrix = _device(_rows("reference", self._people.gallery)).matrix
+        matrix = self._gallery.matrix
         return self._found([rows @ matrix.T for rows in self.unit("looked")], self._lit)
 
     def device(
@@ -179,14 +180,15 @@ class _Searcher:
         closer: other probes, that count where the first come near a reference. lit: without those
         that pass the gate only with their shadows raised.
         """
-        gallery = _device(_rows("reference", self._people.gallery))
-        scores = self._scores(gallery, probes, closer or probes)
+        scores = self._scores(self._gallery, probes, closer)
         return self._found(scores, self._lit if lit else self._acquired)
 
-    def _scores(self, gallery: Gallery, probes: list[Floats], closer: list[Floats]) -> list[Floats]:
+    def _scores(
+        self, gallery: Gallery, probes: list[Floats], closer: list[Floats] | None
+    ) -> list[Floats]:
         """Return the scores of mated and non-mated probes as the device comes by them."""
         scores = [_blocks(gallery, _unit_rows(rows)) for rows in probes]
-        for first, rows in zip(scores, closer, strict=True):
+        for first, rows in zip(scores, closer or [], strict=closer is not None):
             near = first.max(axis=1) >= self._edge
             first[near] = _blocks(gallery, _unit_rows(rows[near]))
         return scores
@@ -228,8 +230,7 @@ class _Searcher:
     def tracks(self) -> list[Step]:
         """Return what rules over several shots are worth."""
         acquired, mated = self._acquired[0], self._people.mated
-        gallery = _device(_rows("reference", self._people.gallery))
-        scores = self._as_the_device(gallery)[0][acquired]
+        scores = self._as_the_device(self._gallery)[0][acquired]
         qualities = np.array([made.quality for made in mated], np.float32)[acquired]
         found = searches_of_tracks(scores, qualities, self._people.owner[acquired])
         return _chained([(f"simulated tracks, {name}", each) for name, each in found.items()])

@@ -6,7 +6,6 @@ environment=$1 data=$2 teacher=$3/face-reidentification-retail-0095.xml watch=$4
 samples=${SAMPLES:-20480}
 rendered=${RENDERED:-train-output/rendered.npz}
 out=${OUT:-train-output/ablation}
-export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
 curves=
 
 # one NAME OPTIONS...: nothing that is done already is done again.

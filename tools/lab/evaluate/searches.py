@@ -18,10 +18,9 @@ class Probes:
     """Probes of one kind, a row each.
 
     templates, closer: (n, dimension) float32, of the first crop, and the mean with the second.
-    comparable: whether the device would compare it at all; the
-    templates of the others are nought. owner: for a mated probe the place of its own reference, for
-    a non-mated one the number of the stranger. names: whose it is. counted: whether main figures
-    count it.
+    comparable: whether the device would compare it at all; the templates of the others are nought.
+    owner: for a mated probe the place of its own reference, for a non-mated one the number of the
+    stranger. names: whose it is. counted: whether main figures count it.
     """
 
     templates: Floats

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from device.capture.frame import Frame, Picture
 from device.capture.stills import shrunk
-from device.errors import CameraError, StorageError
-from device.opencv import cv2
+from device.errors import CameraError
 from tools.lab.people.scene import Scene
+from tools.lab.picture import write
 
 
 class RenderedSource:
@@ -80,7 +80,5 @@ def write_stills(scenes: Iterator[Scene], folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     number = 0
     for number, scene in enumerate(scenes, start=1):
-        path = folder / f"{number:05d}.png"
-        if not cv2.imwrite(str(path), scene.image):
-            raise StorageError(f"{path} could not be written.")
+        write(folder / f"{number:05d}.png", scene.image)
     return number

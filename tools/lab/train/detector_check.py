@@ -6,6 +6,7 @@ written can be drawn with `passerby-lab train curves`.
 
 import argparse
 import pickle
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -116,13 +117,8 @@ def check(student: nn.Module, maker: SceneMaker, scenes: int) -> Check:
     found = faces = false = 0
     overlaps: list[float] = []
     points: list[float] = []
-    detector = None
-    for number in range(scenes):
-        scene = maker.scene(number)
-        height, width = scene.pixels.shape[:2]
-        detector = detector or detector_of(student, height, width, _LOWEST)
-        rows = detector.detect(Picture.of_bgr(scene.pixels), width)
-        rows = rows[rows[:, SCORE] > _SURE]
+    for scene, answers in _detected(student, maker, scenes):
+        rows = answers[answers[:, SCORE] > _SURE]
         false += len(_false(rows, scene))
         for face in scene.faces:
             if face.clarity < _CLEAR or face.box[2] < _SMALLEST:
@@ -149,17 +145,22 @@ def operating_score(student: nn.Module, maker: SceneMaker, scenes: int, false: f
     Measured on the first `scenes` scenes of a validation maker; between 0.4 and 0.7.
     """
     wrong: list[float] = []
-    detector = None
-    for number in range(scenes):
-        scene = maker.scene(number)
-        height, width = scene.pixels.shape[:2]
-        detector = detector or detector_of(student, height, width, _LOWEST)
-        rows = detector.detect(Picture.of_bgr(scene.pixels), width)
+    for scene, rows in _detected(student, maker, scenes):
         wrong += [float(row[SCORE]) for row in _false(rows, scene)]
     wrong.sort(reverse=True)
     allowed = int(false * scenes)
     score = wrong[allowed] if len(wrong) > allowed else 0.0
     return float(np.clip(score, _LEAST_SURE, _MOST_SURE))
+
+
+def _detected(student: nn.Module, maker: SceneMaker, scenes: int) -> Iterator[tuple[Scene, Floats]]:
+    """Yield the first scenes of a validation maker, and what a student finds in each."""
+    detector = None
+    for number in range(scenes):
+        scene = maker.scene(number)
+        height, width = scene.pixels.shape[:2]
+        detector = detector or detector_of(student, height, width, _LOWEST)
+        yield scene, detector.detect(Picture.of_bgr(scene.pixels), width)
 
 
 def _false(rows: Floats, scene: Scene) -> list[Floats]:

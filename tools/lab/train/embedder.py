@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rendered", type=Path, nargs="*", default=[], metavar="FILE.npz")
     parser.add_argument("--teacher", type=Path, required=True, metavar="FILE.xml")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--samples", type=int, default=620_000, metavar="N")
+    parser.add_argument("--samples", type=int, default=480_000, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from what is in --out")
     parser.add_argument("--watch", type=Path, metavar="FILE.npz", help="pairs to measure")
@@ -135,7 +135,7 @@ class Training:
             layout=asdict(self.student.layout),
             photographs=sources.photographs,
             rendered=len(sources.people),
-            people=self.known.number,
+            people=len(self.known.means),
             repeats=self.repeats,
             met_from=self.met_from,
             torch=torch.__version__,
@@ -168,7 +168,7 @@ class Training:
             hints = [hint(each[:taught]) for hint, each in zip(self.hints, maps, strict=True)]
         mine = functional.normalize(templates.float())
         terms = _terms(mine[:taught], lesson.templates, hints, lesson.maps)
-        known = self.known(mine[taught:], lesson.people)
+        known = self.known.loss(mine[taught:], lesson.people)
         loss = terms[0] + _RELATION_WEIGHT * terms[1] + _HINT_WEIGHT * terms[2]
         self.optimiser.zero_grad(set_to_none=True)
         weight = _KNOWN_WEIGHT if self.samples >= self.met_from else 0.0

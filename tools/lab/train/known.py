@@ -7,7 +7,7 @@ them.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 _SCALE = 32.0
@@ -16,17 +16,13 @@ _NEW = 0.3
 """Share of the latest views in the mean."""
 
 
-class KnownPeople(nn.Module):
+class KnownPeople:
     """means: (number, length), of unit length; nought for those who have not been met yet."""
 
-    means: Tensor
-
     def __init__(self, number: int, length: int) -> None:
-        super().__init__()
-        self.number = number
-        self.register_buffer("means", torch.zeros(number, length))
+        self.means = torch.zeros(number, length)
 
-    def forward(self, mine: Tensor, people: Tensor) -> Tensor:
+    def loss(self, mine: Tensor, people: Tensor) -> Tensor:
         """Return the loss, nought without anybody.
 
         mine: (m, length), of unit length. people: (m,), their numbers.
@@ -34,7 +30,7 @@ class KnownPeople(nn.Module):
         if not len(mine):
             return mine.sum()
         cosines = mine @ self.means.T
-        margin = functional.one_hot(people, self.number) * _MARGIN
+        margin = functional.one_hot(people, len(self.means)) * _MARGIN
         return functional.cross_entropy(_SCALE * (cosines - margin), people)
 
     @torch.no_grad()
