@@ -1,8 +1,8 @@
 """The wiring: which room hands what to which, and who owns the threads.
 
 Three threads: capture (owned by `Camera`), processing (the caller of `run`), courier (owned by the
-sink). A frame is taken, its faces are compared if nothing forbids it, it is wiped. Whatever happens
-in between, the wiping happens (R13, R14).
+sink). Orders of the desk are obeyed between two frames. A frame is taken, its faces are compared if
+nothing forbids it, it is wiped. Whatever happens in between, the wiping happens (R13, R14).
 """
 
 import logging
@@ -17,11 +17,16 @@ from device.alerts import AlertMaker, AlertSink
 from device.alerts.maker import Circumstances
 from device.audit import Ledger
 from device.capture import Camera, Frame
-from device.errors import MessageError
+from device.deployment import deployment_record
+from device.effects import Effects
+from device.errors import BrokerError, MessageError
 from device.matching import Confirmed, Cooldown, Gallery
 from device.notebook import Notebook
+from device.obedience import Obedience
 from device.policy.arming import Facts, reasons_not_to_compare
 from device.protocol.alert import ListVersion, ModelHash
+from device.protocol.identifiers import utc_text
+from device.protocol.record import Record
 from device.protocol.status import State, StatusData
 from device.protocol.topics import Topics
 from device.recognition import Recogniser, limits_for, scale_of
@@ -37,13 +42,16 @@ _LOG_EVERY = 100
 class Appliance:
     """Runs until the source ends or `stop` is called."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the rooms that are wired
         self,
         settings: Settings,
         eye: Eye,
         gallery: Gallery,
         camera: Camera,
         sink: AlertSink,
+        *,
+        notebook: Notebook,
+        obedience: Obedience,
     ) -> None:
         self._settings = settings
         self._eye = eye
@@ -53,8 +61,13 @@ class Appliance:
         self._recogniser = Recogniser(eye, gallery, settings)
         self._cooldown = Cooldown(settings.matching.cooldown_s)
         self._maker = AlertMaker(self._circumstances(), time.time_ns)
-        self._notebook = Notebook(Path(settings.device.state_directory))
+        self._notebook = notebook
+        self._obedience = obedience
+        self._effects = Effects(
+            obedience, notebook, Path(settings.watchlist.path), gallery, self._recogniser
+        )
         self._stopping = threading.Event()
+        self._started_at = utc_text(time.time_ns())
         self._processing_fault: str | None = None
         self.ledger = Ledger()
 
@@ -68,10 +81,13 @@ class Appliance:
         self._stopping.set()
 
     def run(self, on_ready: Callable[[], None] = lambda: None) -> int:
-        """Process frames until the end. Returns how many alerts could not be delivered.
+        """Process frames until the end. Returns how many alerts wait in the outbox.
 
-        on_ready: called once, after the first frame was processed.
+        on_ready: called once, after the first frame was processed. Raises BrokerError when the
+        courier's thread has died.
         """
+        self._started_at = utc_text(time.time_ns())
+        self._effects.apply()
         self._notebook.note("start", watchlist=self._gallery.list_id)
         self._sink.start()
         self._camera.start()
@@ -79,6 +95,10 @@ class Appliance:
         ready = False
         try:
             while not self._stopping.is_set() and not self._camera.finished:
+                if not self._sink.alive:
+                    # Nothing could leave any more: the supervisor starts the process again.
+                    raise BrokerError(self._sink.fault or "The courier has died.")
+                self._effects.obey(self._sink, self._record)
                 self._step()
                 if not ready and self.ledger.frames:
                     ready = True
@@ -128,11 +148,17 @@ class Appliance:
             # An alert without its picture is worth more than no alert.
             log.warning("%s", error)
             crop = None
-        alert = self._maker.make(confirmed, frame.captured_at_ns, crop)
+        draft = self._maker.draft(confirmed, frame.captured_at_ns, crop)
         self.ledger.alerts += 1
-        self._notebook.note("alert", alert=alert.id, reference=alert.data.reference_id)
-        if not self._sink.submit(alert):
-            self._notebook.note("alert refused: too many wait", alert=alert.id)
+        self._notebook.note("alert", alert=draft.id, reference=draft.reference_id)
+        if not self._sink.submit(draft):
+            self._notebook.note("alert lost: there was no room for it", alert=draft.id)
+
+    def _record(self) -> Record:
+        """Return the counts of this run; of earlier ones the device keeps none."""
+        return deployment_record(
+            self._circumstances(), len(self._gallery), self.ledger, self._started_at
+        )
 
     def _note_attack(self) -> None:
         """Note that a face was judged a print or a screen: no reference, no score, no alert."""
@@ -144,6 +170,7 @@ class Appliance:
             Facts(
                 signed=False,
                 demonstration=self._settings.device.demonstration,
+                orders=tuple(self._obedience.standing.reasons()),
                 storage_fault=self._notebook.fault,
                 camera_fault=self._camera.fault,
             )
@@ -152,6 +179,7 @@ class Appliance:
     def _report(self, state: State, reasons: list[str]) -> None:
         if self._processing_fault is not None:
             reasons = [*reasons, self._processing_fault]
+        reasons = [*reasons, *self._sink.alarms]
         status = StatusData(
             link="offline" if state == "stopped" else "online",
             state=state,
@@ -162,6 +190,7 @@ class Appliance:
             runtime=str(self._eye.runtime),
             models=self._models(),
             watchlist=self._list_version(),
+            last_order=self._obedience.standing.last_order,
         )
         self._sink.report(status)
         self._notebook.show(

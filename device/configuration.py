@@ -25,6 +25,7 @@ _PATH_FIELDS = (
     ("broker", "certificate_file"),
     ("broker", "key_file"),
     ("broker", "password_file"),
+    ("desk", "public_keys"),
 )
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from device.audit import AuditLog
 from device.errors import StorageError
+from device.files import shown
 from device.protocol.identifiers import utc_text
 from device.protocol.status import StatusData
 from device.statusfile import STATUS_EVERY_S, LocalStatus, write_status
@@ -43,7 +44,18 @@ class Notebook:
         try:
             self._audit.write(time.time_ns(), event, details)
         except StorageError as error:
-            self._failed(error)
+            self.failed(error)
+
+    def erase(self, path: Path) -> None:
+        """Erase a file and note it, once; a fault stays until it is gone."""
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self.failed(StorageError(f"{path} cannot be erased ({error.strerror or error})."))
+            return
+        self.note("erased", file=shown(path.name))
 
     def show(self, status: StatusData, camera: str, broker: str) -> None:
         """Write the local status when it changed, and now and then, so that its age tells.
@@ -64,7 +76,7 @@ class Notebook:
             write_status(self._directory, stamped)
         except StorageError as error:
             self._shown = None
-            self._failed(error)
+            self.failed(error)
             return
         if self.fault is not None:
             self.fault = None
@@ -72,7 +84,8 @@ class Notebook:
         self._shown = local
         self._rewrite_at_s = now_s + STATUS_EVERY_S
 
-    def _failed(self, error: StorageError) -> None:
+    def failed(self, error: StorageError) -> None:
+        """Note that something that must be written could not be: nothing is compared for now."""
         if self.fault is None:
             log.error("%s", error)
         self.fault = str(error)

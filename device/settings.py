@@ -208,18 +208,76 @@ class BrokerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
+class DeskSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """For whose eyes alerts are sealed."""
+
+    public_keys: Annotated[
+        str, _text("File with the desk's public keys (`passerby-desk keys create` makes it).")
+    ] = ""
+    suite: Annotated[
+        Literal["mlkem768-x25519", "x25519"],
+        _text("How to seal: post-quantum hybrid, or X25519 alone. Either is opened."),
+    ] = "mlkem768-x25519"
+
+
 class AlertSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How alerts wait and leave."""
 
-    queue: Annotated[
-        int, _number("Most alerts that wait for the broker; the oldest are kept.", 1, 100000)
-    ] = 1000
+    outbox_mb: Annotated[
+        int,
+        _number(
+            "Most that waiting alerts may take on the disk, in MB; then new ones are refused and "
+            "the oldest are kept. An alert takes some 5 kB.",
+            1,
+            16384,
+        ),
+    ] = 256
     delayed_after_s: Annotated[
         float, _number("An alert sent this many seconds after capture says `delayed`.", 1, 3600)
-    ] = 10.0
+    ] = 15.0
     drain_s: Annotated[
-        float, _number("On stop, wait this long for alerts that are under way.", 0, 60)
+        float,
+        _number("On stop, wait this long for the receipts of alerts that are under way.", 0, 60),
     ] = 5.0
+    receipt_timeout_s: Annotated[
+        float,
+        _number(
+            "An alert without a receipt is sent again after this many seconds, then "
+            "more and more seldom.",
+            1,
+            3600,
+        ),
+    ] = 30.0
+    unreceipted: Annotated[
+        int, _number("Most alerts that are sent and not yet receipted.", 1, 100000)
+    ] = 256
+    cover: Annotated[
+        Literal["constant", "off"],
+        _text(
+            "`constant`: messages of one size leave at a constant rate, dummies among them, so "
+            "that nobody on the network learns how busy the device is. `off`: alerts leave at once."
+        ),
+    ] = "constant"
+    cover_period_s: Annotated[
+        float,
+        _number(
+            'Seconds between two messages with `cover = "constant"`: the longest that an alert '
+            "waits for its turn. Traffic per day: docs/reliability.md.",
+            0.1,
+            3600,
+        ),
+    ] = 10.0
+
+
+class RetentionSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long things are kept (R23, R25)."""
+
+    alerts_h: Annotated[
+        float,
+        _number(
+            "Hours after which an alert is erased from this device, received or not.", 0.01, 744
+        ),
+    ] = 24.0
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -232,4 +290,6 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     vision: VisionSettings = VisionSettings()
     matching: MatchingSettings = MatchingSettings()
     broker: BrokerSettings = BrokerSettings()
+    desk: DeskSettings = DeskSettings()
     alerts: AlertSettings = AlertSettings()
+    retention: RetentionSettings = RetentionSettings()

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from device.errors import StorageError
 from device.files import write_atomically
-from device.protocol.alert import Time
+from device.protocol.event import Time
 from device.protocol.identifiers import utc_ns
 from device.protocol.status import StatusData
 

@@ -5,7 +5,6 @@ once: after it ends a new one is made, so that nothing that paho remembers is se
 """
 
 import socket
-import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,27 +13,37 @@ from typing import Any, Literal
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from device.alerts.tls import explain, tls_context
 from device.errors import BrokerError
 from device.settings import BrokerSettings
 
 CONNECT_TIMEOUT_S = 5.0
+SESSION_EXPIRY_S = 3600
+"""How long the broker keeps receipts and commands for a device that is away."""
+CONTENT_TYPE = "application/vnd.passerby.cell"
 Version = Literal["5", "3.1.1"]
 _VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 _UNLIMITED_WINDOW = 65_535
+_FAILURE = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The broker answered. code: reason; window, largest: what it takes, in messages and bytes."""
+    """The broker answered. window, largest_bytes: what it takes, in messages and bytes.
+
+    same_session: it still has what it had taken and what waits for this device.
+    """
 
     accepted: bool
     reason: str
     unsupported_version: bool
     window: int
     largest_bytes: int | None
+    same_session: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +62,46 @@ class Acknowledged:
     reason: str
 
 
-Event = Connected | Disconnected | Acknowledged
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The broker answered a subscription. refused: why, or None."""
+
+    refused: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message for this device."""
+
+    topic: str
+    payload: bytes
+
+
+Event = Connected | Disconnected | Acknowledged | Subscribed | Received
 
 
 class Connection:
     """One try to talk to the broker. Its events arrive in `events`, from paho's thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a connection is made of
         self,
         broker: BrokerSettings,
         version: Version,
         client_id: str,
         will: tuple[str, bytes] | None,
         events: "SimpleQueue[Any]",
+        *,
+        keep_session: bool = False,
     ) -> None:
         """will: topic and payload that the broker publishes, retained, when this device vanishes.
 
-        Raises BrokerError when certificates or the password cannot be read.
+        keep_session: with MQTT 5 the broker keeps what comes while the device is away. Raises
+        BrokerError when certificates or the password cannot be read.
         """
         self._broker = broker
         self._events = events
+        self._version = version
+        self._keep_session = keep_session and version == "5"
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -82,7 +111,9 @@ class Connection:
         )
         client.connect_timeout = CONNECT_TIMEOUT_S
         if will is not None:
-            client.will_set(*will, qos=1, retain=True)
+            client.will_set(
+                *will, qos=1, retain=True, properties=self._described(PacketTypes.WILLMESSAGE)
+            )
         if broker.username:
             client.username_pw_set(broker.username, _password(broker))
         if broker.tls:
@@ -90,14 +121,26 @@ class Connection:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
         client.on_socket_open = _without_delay
         self._client = client
 
     def open(self) -> None:
         """Connect and start paho's thread. Raises BrokerError when nobody listens."""
         broker = self._broker
+        properties = None
+        if self._version == "5":
+            properties = _properties(PacketTypes.CONNECT)
+            properties.SessionExpiryInterval = SESSION_EXPIRY_S if self._keep_session else 0
         try:
-            self._client.connect(broker.host, broker.port, broker.keepalive_s)
+            self._client.connect(
+                broker.host,
+                broker.port,
+                broker.keepalive_s,
+                clean_start=not self._keep_session if self._version == "5" else 3,
+                properties=properties,
+            )
         except (OSError, ValueError) as error:
             self.close()
             raise BrokerError(explain(broker, error)) from error
@@ -105,7 +148,12 @@ class Connection:
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Send at QoS 1; return the message's number, which its `Acknowledged` carries."""
-        return self._client.publish(topic, payload, qos=1, retain=retain).mid
+        properties = self._described(PacketTypes.PUBLISH)
+        return self._client.publish(topic, payload, qos=1, retain=retain, properties=properties).mid
+
+    def subscribe(self, topics: list[str]) -> None:
+        """Ask for topics at QoS 1; `Subscribed` is the answer."""
+        self._client.subscribe([(topic, 1) for topic in topics])
 
     def close(self, *, polite: bool = True) -> None:
         """End the connection. Not polite: as if the device vanished, so that its will is told."""
@@ -118,11 +166,19 @@ class Connection:
                     sock.shutdown(socket.SHUT_RDWR)
         self._client.loop_stop()
 
+    def _described(self, packet: int) -> Properties | None:
+        """Return the one content type of all messages: it must not tell them apart."""
+        if self._version != "5":
+            return None
+        properties = _properties(packet)
+        properties.ContentType = CONTENT_TYPE
+        return properties
+
     def _on_connect(
         self,
         _client: mqtt.Client,
         _userdata: object,
-        _flags: mqtt.ConnectFlags,
+        flags: mqtt.ConnectFlags,
         code: ReasonCode,
         properties: Properties | None,
     ) -> None:
@@ -133,6 +189,7 @@ class Connection:
                 unsupported_version=code.getName() == "Unsupported protocol version",
                 window=getattr(properties, "ReceiveMaximum", _UNLIMITED_WINDOW),
                 largest_bytes=getattr(properties, "MaximumPacketSize", None),
+                same_session=bool(flags.session_present),
             )
         )
 
@@ -156,6 +213,30 @@ class Connection:
     ) -> None:
         self._events.put(Acknowledged(message, int(code.value), str(code)))
 
+    def _on_subscribe(
+        self,
+        _client: mqtt.Client,
+        _userdata: object,
+        _message: int,
+        codes: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        refused = [str(code) for code in codes if int(code.value) >= _FAILURE]
+        self._events.put(Subscribed(refused[0] if refused else None))
+
+    def _on_message(
+        self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage
+    ) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return  # no topic of ours is anything but ASCII
+        self._events.put(Received(topic, bytes(message.payload)))
+
+
+def _properties(packet: int) -> Properties:
+    return Properties(packet)  # type: ignore[no-untyped-call]  # paho's own gap
+
 
 def _without_delay(_client: mqtt.Client, _userdata: object, sock: Any) -> None:  # noqa: ANN401
     # paho leaves Nagle on, which costs 40 ms at the 99th percentile.
@@ -170,39 +251,3 @@ def _password(broker: BrokerSettings) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"broker.password_file {broker.password_file} cannot be read ({error})."
         raise BrokerError(msg) from error
-
-
-def tls_context(broker: BrokerSettings) -> ssl.SSLContext:
-    """Return the TLS settings: 1.3 only, the broker's name checked. Raises BrokerError."""
-    try:
-        context = ssl.create_default_context(cafile=broker.ca_file or None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        if broker.certificate_file:
-            context.load_cert_chain(broker.certificate_file, broker.key_file or None)
-    except (OSError, ssl.SSLError) as error:
-        msg = (
-            f"The TLS files of [broker] cannot be used ({error}): check ca_file, certificate_file "
-            "and key_file."
-        )
-        raise BrokerError(msg) from error
-    return context
-
-
-def explain(broker: BrokerSettings, error: Exception) -> str:
-    """Return why connecting failed and what to do, in a sentence."""
-    place = f"{broker.host}:{broker.port}"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"The broker {place} shows a certificate that is not trusted ({error.verify_message})."
-        )
-    if isinstance(error, ssl.SSLError):
-        return (
-            f"The broker {place} does not speak TLS 1.3 on this port ({error.reason}): check "
-            "broker.port."
-        )
-    if isinstance(error, socket.gaierror):
-        return f"The broker's name {broker.host} is not known: check broker.host and the network."
-    if isinstance(error, TimeoutError):
-        return f"The broker {place} does not answer: check the network and its firewall."
-    reason = getattr(error, "strerror", None) or error
-    return f"The broker {place} cannot be reached ({reason}): is it running, and the port right?"

@@ -1,8 +1,8 @@
-"""`Courier`: one thread that owns the connection, the waiting alerts and the status.
+"""`Courier`: one thread that owns the connection, sends letters and the status, hears the desk.
 
-An alert stays until the broker has taken it: "no subscriber" (MQTT 5 tells) and every refusal put
-it back. A PUBACK proves neither delivery nor durability; receipts by the desk come with the sealed
-outbox, behind the same `AlertSink`.
+It empties the outbox only by receipts that the desk has signed: a PUBACK proves neither delivery
+nor durability. With constant cover it sends one cell at every beat, a dummy when there is nothing
+to say. What comes in is opened here; orders go to `on_order`, refusals to `on_refusal`.
 """
 
 import logging
@@ -20,15 +20,28 @@ from device.alerts.connection import (
     Connected,
     Connection,
     Disconnected,
+    Received,
+    Subscribed,
     Version,
 )
+from device.alerts.flow import Flow
+from device.alerts.maker import Draft
+from device.alerts.outbox import Entry
+from device.alerts.pace import Beat
 from device.alerts.patience import BackOff, VersionChoice
-from device.alerts.waiting import Waiting
-from device.errors import BrokerError
-from device.protocol.alert import Alert, encode_alert
-from device.protocol.identifiers import utc_ns, utc_text, uuid7
-from device.protocol.status import Status, StatusData, encode_status
-from device.protocol.topics import Topics
+from device.alerts.post import Post
+from device.alerts.refused import explain_code, is_taken
+from device.errors import BrokerError, MessageError
+from device.protocol.cell import CELL_BYTES
+from device.protocol.cover import Cover
+from device.protocol.envelope import Envelope
+from device.protocol.identifiers import utc_text, uuid7
+from device.protocol.order import Adjudication, Command, Order
+from device.protocol.receipt import Receipt
+from device.protocol.record import Record
+from device.protocol.refusals import MisaddressedError
+from device.protocol.status import Status, StatusData
+from device.protocol.topics import Topics, parse_topic
 from device.settings import AlertSettings, BrokerSettings
 
 log = logging.getLogger(__name__)
@@ -39,42 +52,50 @@ _REFUSED_PAUSE_S = 5.0
 _SILENCE_S = 30.0
 """A message without an answer for this long: the link is half open."""
 _HEADER_BYTES = 256
-_NO_SUBSCRIBER = 16
-_FAILURE = 128
+_BEATS_PER_STATUS = 6
+"""With constant cover the status goes with every sixth beat, changed or not."""
 _STOP = object()
 _VANISHED = "The device vanished without a goodbye: power, network or a crash."
+_DEAD = "The courier's thread has died: restart the appliance."
 
 
 class Courier:
     """An `AlertSink` over MQTT: version 5, or 3.1.1 where the broker has no more."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the wiring hands everything in
         self,
         broker: BrokerSettings,
         topics: Topics,
         alerts: AlertSettings,
+        envelope: Envelope,
+        post: Post,
+        *,
+        on_order: Callable[[Order], None] = lambda _order: None,
+        on_refusal: Callable[[str], None] = lambda _reason: None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._broker = broker
         self._topics = topics
         self._settings = alerts
+        self._envelope = envelope
+        self._post = post
+        self._on_order = on_order
+        self._on_refusal = on_refusal
         self._now_ns = now_ns
         self._events: SimpleQueue[Any] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._waiting = Waiting(alerts.queue)
+        self._flow = Flow(alerts.unreceipted, alerts.receipt_timeout_s)
+        self._beat = Beat(alerts.cover_period_s) if alerts.cover == "constant" else None
+        self._beats = 0
         self._status = StatusData("offline", "starting")
         self._status_sent: StatusData | None = None
         self._status_message: int | None = None
         self._connection: Connection | None = None
+        self._connection_id = uuid7(now_ns())
         self._online = False
-        self._window = 1
         self._largest_bytes: int | None = None
         self._versions = VersionChoice(broker.protocol)
         self._back_off = BackOff()
-        self._next_try_s = 0.0
-        self._paused_until_s = 0.0
-        self._heard_s = 0.0
-        self._dropped = 0
+        self._next_try_s = self._paused_until_s = self._heard_s = 0.0
         self._stopped = False
         self._fault: str | None = f"Not yet connected to the broker {broker.host}:{broker.port}."
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
@@ -83,28 +104,40 @@ class Courier:
         """See `AlertSink.start`."""
         self._thread.start()
 
-    def submit(self, alert: Alert) -> bool:
+    def submit(self, draft: Draft) -> bool:
         """See `AlertSink.submit`."""
-        with self._lock:
-            taken = self._waiting.add(alert)
-            self._dropped += not taken
+        kept = self._post.submit(draft)
         self._events.put(None)
-        return taken
+        return kept
+
+    def submit_record(self, record: Record) -> bool:
+        """See `AlertSink.submit_record`."""
+        kept = self._post.submit_record(record)
+        self._events.put(None)
+        return kept
 
     def report(self, status: StatusData) -> None:
         """See `AlertSink.report`."""
-        with self._lock:
-            changed, self._status = status != self._status, status
+        # One assignment, read once per turn by the thread: no lock is needed.
+        changed, self._status = status != self._status, status
         if changed:
             self._events.put(None)
 
     @property
     def fault(self) -> str | None:
         """See `AlertSink.fault`."""
+        return self._fault if self.alive else _DEAD
+
+    @property
+    def alarms(self) -> list[str]:
+        """See `AlertSink.alarms`."""
+        return self._post.alarms
+
+    @property
+    def alive(self) -> bool:
+        """See `AlertSink.alive`."""
         started = self._thread.ident is not None
-        if started and not self._stopped and not self._thread.is_alive():
-            return "The courier's thread has died: restart the appliance."
-        return self._fault
+        return not started or self._stopped or self._thread.is_alive()
 
     @property
     def online(self) -> bool:
@@ -125,28 +158,36 @@ class Courier:
         self._events.put(_STOP)
         if self._thread.is_alive():
             self._thread.join(timeout=2 * CONNECT_TIMEOUT_S)
-        return len(self) + self._dropped
+        waiting = len(self)
+        self._post.close()
+        return waiting
 
     def __len__(self) -> int:
-        with self._lock:
-            return len(self._waiting)
+        return self._post.waiting()
 
     def _run(self) -> None:
         while True:
-            try:
-                event = self._events.get(timeout=_TICK_S)
-            except Empty:
-                event = None
+            event = self._next_event()
             if event is _STOP:
                 self._say_goodbye()
                 return
             try:
                 self._handle(event)
                 self._connect_if_due()
+                self._post.tend()
                 self._send()
             except Exception as error:  # noqa: BLE001 - this thread must outlive any surprise
                 log.error("courier: %s: %s", type(error).__name__, error)  # noqa: TRY400
                 self._lost(f"The courier failed ({type(error).__name__}); it starts again.")
+
+    def _next_event(self) -> object:
+        wait_s = _TICK_S
+        if self._beat is not None and self._online:
+            wait_s = min(wait_s, self._beat.wait_s(time.monotonic()))
+        try:
+            return self._events.get(timeout=max(wait_s, 0.001))
+        except Empty:
+            return None
 
     def _handle(self, event: object) -> None:
         if isinstance(event, Connected):
@@ -158,7 +199,8 @@ class Courier:
         elif isinstance(event, Disconnected) and self._connection is not None:
             reason = (
                 f"The broker ended the connection ({event.reason}): does another client use the "
-                "same site and device id?"
+                "same site and device id, or was this device's certificate refused? Run passerby "
+                "doctor."
             )
             if self._online:
                 self._lost(reason)
@@ -167,14 +209,24 @@ class Courier:
         elif isinstance(event, Acknowledged):
             self._heard_s = time.monotonic()
             self._answered(event)
+        elif isinstance(event, Subscribed) and event.refused is not None:
+            self._fault = f"The broker refuses receipts ({event.refused}). Check its ACL."
+        elif isinstance(event, Received):
+            self._received(event)
 
     def _accepted(self, event: Connected) -> None:
         now_s = time.monotonic()
         self._online, self._fault, self._heard_s = True, None, now_s
-        self._window = max(1, min(_OWN_WINDOW, event.window))
+        # One place of the window is the status's.
+        window = max(1, min(_OWN_WINDOW, event.window) - 1)
+        self._flow.connected(window, same_session=event.same_session)
         self._largest_bytes = event.largest_bytes
         self._versions.accepted()
         self._back_off.online(now_s)
+        if self._connection is not None:
+            self._connection.subscribe([self._topics.of("receipt"), self._topics.of("command")])
+        if self._beat is not None:
+            self._beat.start(now_s)
         log.info("connected to the broker, MQTT %s", self.version)
 
     def _not_accepted(self, fault: str, *, certain: bool) -> None:
@@ -185,26 +237,41 @@ class Courier:
             self._lost(fault)
 
     def _answered(self, event: Acknowledged) -> None:
+        fault = explain_code(event.code, event.reason)
         if event.message == self._status_message:
             self._status_message = None
-            if event.code >= _FAILURE:
-                self._fault = f"The broker refuses the status ({event.reason}). Check its ACL."
-            return
-        taken = event.code != _NO_SUBSCRIBER and event.code < _FAILURE
-        with self._lock:
-            if taken:
-                ours = self._waiting.done(event.message)
-            else:
-                ours = self._waiting.retry(event.message)
-        if ours and taken:
-            self._fault = None
-        elif ours:
+            if fault is not None and not is_taken(event.code):
+                self._fault = f"The status is not taken. {fault}"
+        elif is_taken(event.code):
+            if self._flow.answered(event.message) is not None:
+                self._fault = None
+        elif self._flow.refused(event.message, time.monotonic() + _REFUSED_PAUSE_S):
             self._paused_until_s = time.monotonic() + _REFUSED_PAUSE_S
-            self._fault = (
-                "Nobody has subscribed to this device's alerts; they wait."
-                if event.code == _NO_SUBSCRIBER
-                else f"The broker refuses alerts ({event.reason}); they wait. Check its ACL."
-            )
+            self._fault = fault
+
+    def _received(self, event: Received) -> None:
+        try:
+            topics, kind = parse_topic(event.topic)
+            if topics != self._topics or kind not in ("receipt", "command"):
+                raise MisaddressedError("A message came on a topic that is not this device's.")
+            message = self._envelope.open(event.payload, kind).message
+        except MessageError as error:
+            self._on_refusal(f"{type(error).__name__}: {error}")
+            return
+        if isinstance(message, Receipt):
+            self._receipted(message)
+        elif isinstance(message, Command | Adjudication):
+            self._on_order(message)
+
+    def _receipted(self, receipt: Receipt) -> None:
+        digest = receipt.data.digest
+        if digest is None:
+            return
+        if receipt.data.outcome == "refused":
+            self._post.bury(digest, "the desk could not open it.")
+        else:
+            self._post.remove(digest)
+        self._flow.finished(digest)
 
     def _connect_if_due(self) -> None:
         now_s = time.monotonic()
@@ -214,13 +281,15 @@ class Courier:
         if now_s < self._next_try_s:
             return
         self._heard_s = now_s
+        self._connection_id = uuid7(self._now_ns())
         try:
             self._connection = Connection(
                 self._broker,
                 self.version,
-                f"passerby-{self._topics.site}-{self._topics.device}",
+                self._envelope.client_id,
                 (self._topics.of("status"), self._encoded(self._farewell(_VANISHED))),
                 self._events,
+                keep_session=True,
             )
             self._connection.open()
         except BrokerError as error:
@@ -233,7 +302,7 @@ class Courier:
             if silent_s > CONNECT_TIMEOUT_S:
                 fault = "The broker accepts the connection but does not answer: is it MQTT there?"
                 self._not_accepted(fault, certain=False)
-        elif not self._waiting.under_way and self._status_message is None:
+        elif not self._flow.unanswered and self._status_message is None:
             self._heard_s = now_s
         elif silent_s > _SILENCE_S:
             self._lost("The broker no longer answers.")
@@ -244,8 +313,7 @@ class Courier:
         connection, self._connection = self._connection, None
         self._online, self._fault = False, fault
         self._status_sent = self._status_message = None
-        with self._lock:
-            self._waiting.retry_all()
+        self._flow.disconnected()
         if connection is not None:
             # Without a goodbye, so that the broker tells the world what this device cannot.
             connection.close(polite=False)
@@ -253,77 +321,113 @@ class Courier:
         self._next_try_s = self._back_off.lost(time.monotonic())
 
     def _forget_late_events(self) -> None:
-        """Events of the connection that was just closed must not count for the next one."""
+        """Events of the connection that was just closed must not count for the next one.
+
+        What was received counts all the same: it is signed, and the broker has it no more.
+        """
         kept = []
         while True:
             try:
                 event = self._events.get_nowait()
             except Empty:
                 break
-            if event is _STOP:
+            if event is _STOP or isinstance(event, Received):
                 kept.append(event)
         for event in kept:
             self._events.put(event)
 
     def _send(self) -> None:
-        if not self._online or self._connection is None:
+        connection, now_s = self._connection, time.monotonic()
+        if not self._online or connection is None or not self._cells_fit():
             return
-        now_s = time.monotonic()
-        with self._lock:
-            status = self._status
-        if self._status_message is None and status != self._status_sent:
-            self._status_message = self._connection.publish(
-                self._topics.of("status"), self._encoded(status), retain=True
-            )
-            self._status_sent = status
-        if now_s < self._paused_until_s:
-            return
-        # The status takes a place in the broker's window too.
-        room = max(1, self._window - (self._status_message is not None))
-        with self._lock:
-            while (alert := self._waiting.next(room)) is not None:
-                payload = self._payload(alert)
-                if self._too_large(payload):
-                    self._waiting.drop_next()
-                    self._dropped += 1
-                    continue
-                self._waiting.sent(self._connection.publish(self._topics.of("alert"), payload))
+        if self._beat is None:
+            self._send_status(connection, changed_only=True)
+            while now_s >= self._paused_until_s and (entry := self._next_letter(now_s)) is not None:
+                self._send_letter(connection, entry)
+        elif self._status_sent is None:
+            # The connection itself is visible: a status at its start tells nothing more.
+            self._send_status(connection, changed_only=True)
+        elif self._beat.due(now_s):
+            self._send_at_beat(connection, now_s)
 
-    def _too_large(self, payload: bytes) -> bool:
-        if self._largest_bytes is None or len(payload) + _HEADER_BYTES <= self._largest_bytes:
-            return False
-        self._fault = (
-            f"An alert of {len(payload)} bytes is larger than the broker takes "
-            f"({self._largest_bytes}): raise its limit. The alert is lost."
+    def _send_at_beat(self, connection: Connection, now_s: float) -> None:
+        """Send one cell whatever there is to say, and at every sixth beat the status."""
+        self._beats += 1
+        if self._beats % _BEATS_PER_STATUS == 0:
+            self._send_status(connection, changed_only=False)
+        if not self._flow.may_send():
+            return
+        entry = self._next_letter(now_s)
+        if entry is not None:
+            self._send_letter(connection, entry)
+            return
+        stamp_ns = self._now_ns()
+        cover = Cover(uuid7(stamp_ns), self._topics.source, utc_text(stamp_ns))
+        connection.publish(self._topics.of("alert"), self._envelope.cell(cover))
+
+    def _next_letter(self, now_s: float) -> Entry | None:
+        """Return the letter to send now: an overdue one, one without a disk, or the oldest."""
+        while self._flow.may_send() and (digest := self._flow.overdue(now_s)) is not None:
+            entry = self._post.find(digest)
+            if entry is not None:
+                return entry
+            self._flow.finished(digest)
+        if not self._flow.may_send_new():
+            return None
+        for entry in self._post.in_memory():
+            if not self._flow.knows(entry.digest):
+                return entry
+        while (entry := self._post.after(self._flow.cursor)) is not None:
+            self._flow.cursor = entry.number
+            if not self._flow.knows(entry.digest):
+                return entry
+        return None
+
+    def _send_letter(self, connection: Connection, entry: Entry) -> None:
+        sent_ms = self._now_ns() // 1_000_000
+        waited_s = (sent_ms - entry.captured_ms) / 1000
+        delayed = entry.kind == "alert" and waited_s > self._settings.delayed_after_s
+        cell = self._envelope.dispatch(entry.letter, max(0, sent_ms), delayed=delayed)
+        message = connection.publish(self._topics.of(entry.kind), cell)
+        self._flow.sent(entry.digest, message, time.monotonic())
+
+    def _send_status(self, connection: Connection, *, changed_only: bool) -> None:
+        status = self._status
+        if self._status_message is not None or (changed_only and status == self._status_sent):
+            return
+        self._status_message = connection.publish(
+            self._topics.of("status"), self._encoded(status), retain=True
         )
-        log.error("%s", self._fault)
-        return True
+        self._status_sent = status
 
-    def _payload(self, alert: Alert) -> bytes:
-        now_ns = self._now_ns()
-        waited_s = (now_ns - utc_ns(alert.data.captured_at)) / 1e9
-        delayed = waited_s > self._settings.delayed_after_s
-        return encode_alert(alert.sent(utc_text(now_ns), delayed=delayed))
+    def _cells_fit(self) -> bool:
+        if self._largest_bytes is None or self._largest_bytes >= CELL_BYTES + _HEADER_BYTES:
+            return True
+        self._fault = (
+            f"The broker takes messages of {self._largest_bytes} bytes at most, and a cell has "
+            f"{CELL_BYTES}: raise its limit (Mosquitto: max_packet_size). Alerts wait."
+        )
+        return False
 
     def _encoded(self, status: StatusData) -> bytes:
         now_ns = self._now_ns()
-        return encode_status(
-            Status(id=uuid7(now_ns), source=self._topics.source, time=utc_text(now_ns), data=status)
+        data = msgspec.structs.replace(status, connection=self._connection_id)
+        return self._envelope.cell(
+            Status(id=uuid7(now_ns), source=self._topics.source, time=utc_text(now_ns), data=data)
         )
 
     def _farewell(self, reason: str) -> StatusData:
-        with self._lock:
-            status = self._status
-        return msgspec.structs.replace(status, link="offline", state="stopped", reasons=[reason])
+        return msgspec.structs.replace(
+            self._status, link="offline", state="stopped", reasons=[reason]
+        )
 
     def _say_goodbye(self) -> None:
         if self._connection is None:
             return
         if self._online:
-            with self._lock:
-                stopped = self._status.state == "stopped"
-                reason = self._status.reasons[0] if stopped and self._status.reasons else "Stopped."
-            goodbye = self._encoded(self._farewell(reason))
+            status = self._status
+            stopped = status.state == "stopped" and status.reasons
+            goodbye = self._encoded(self._farewell(status.reasons[0] if stopped else "Stopped."))
             message = self._connection.publish(self._topics.of("status"), goodbye, retain=True)
             self._await(message)
         self._connection.close()
@@ -336,7 +440,7 @@ class Courier:
                 event = self._events.get(timeout=left)
             except Empty:
                 return
-            if isinstance(event, Acknowledged):
-                if event.message == message:
-                    return
-                self._answered(event)
+            if isinstance(event, Acknowledged) and event.message == message:
+                return
+            if isinstance(event, Acknowledged | Received):
+                self._handle(event)

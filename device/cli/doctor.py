@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from device.alerts.connection import CONNECT_TIMEOUT_S, Connected, Connection
+from device.alerts.diagnosis import diagnose, expiry_note
 from device.bundles import load_list
 from device.capture import source_for
 from device.configuration import DEFAULT_PATH, read_configuration
@@ -174,7 +176,7 @@ def _camera(settings: Settings) -> str:
 
 
 def _broker(settings: Settings) -> str:
-    refusal = transport.refusal(settings.broker)
+    refusal = transport.refusal(settings.broker) or diagnose(settings.broker)
     if refusal is not None:
         raise BrokerError(refusal)
     version = "3.1.1" if settings.broker.protocol == "3.1.1" else "5"
@@ -190,7 +192,9 @@ def _broker(settings: Settings) -> str:
     if not answer.accepted:
         msg = f"The broker {place} refuses this device: {answer.reason}."
         raise BrokerError(msg)
-    return f"{place}, MQTT {version}{', TLS' if settings.broker.tls else ', no TLS (this device)'}"
+    note = expiry_note(settings.broker, datetime.now(UTC))
+    secrecy = "TLS 1.3" if settings.broker.tls else "no TLS (this device)"
+    return f"{place}, MQTT {version}, {secrecy}{f'; {note}' if note else ''}"
 
 
 def _ask_broker(settings: Settings, version: str) -> Connected | None:

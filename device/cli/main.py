@@ -10,7 +10,7 @@ from pathlib import Path
 from device import __version__
 from device.errors import PasserbyError
 
-_SUB_COMMANDS = ("run", "match", "doctor", "status")
+_SUB_COMMANDS = ("run", "match", "doctor", "status", "identity")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,6 +72,12 @@ def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: 
     elif name == "doctor":
         parser = commands.add_parser("doctor", help="check everything; say what to do")
         _config(parser, required=False)
+    elif name == "identity":
+        parser = commands.add_parser(
+            "identity", help="show this device's fingerprint; write its public keys for the desk"
+        )
+        _config(parser, required=True)
+        parser.add_argument("--out", type=Path, metavar="FILE", help="where to write them")
     else:
         parser = commands.add_parser("status", help="say how the appliance on this device is")
         _config(parser, required=False)

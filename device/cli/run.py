@@ -7,17 +7,17 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from device.alerts import Courier
 from device.appliance import Appliance
 from device.bundles import load_list
 from device.capture import Camera, source_for
 from device.configuration import read_configuration
+from device.correspondence import correspondence
 from device.errors import BrokerError, CameraError, ConfigurationError, NotArmedError, StorageError
 from device.files import hold_alone
+from device.identity import desk_keys
 from device.matching import Gallery
 from device.policy import transport
 from device.policy.arming import unsigned_refusal
-from device.protocol.topics import Topics
 from device.protocol.wording import DEMONSTRATION
 from device.settings import Settings
 from device.vision import Catalogue, Eye
@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     """Run until the source ends or SIGTERM; 0 when every alert was delivered."""
     settings = read_configuration(options.config)
     _refuse_what_must_not_start(settings)
+    desk_keys(settings)
     with hold_alone(Path(settings.device.state_directory) / "lock"):
         return _run(settings, ledger=options.ledger)
 
@@ -38,10 +39,11 @@ def _run(settings: Settings, *, ledger: bool) -> int:
     eye = Eye.open(catalogue, settings.models, settings.vision)
     gallery = Gallery(watchlist, eye.embedder_entry.sha256, eye.embedder.dimension)
     del watchlist  # the gallery wipes its own copy of the templates; this one must not stay
-    topics = Topics(settings.device.site, settings.device.id)
     camera = Camera(source)
-    courier = Courier(settings.broker, topics, settings.alerts)
-    appliance = Appliance(settings, eye, gallery, camera, courier)
+    courier, notebook, obedience = correspondence(settings)
+    appliance = Appliance(
+        settings, eye, gallery, camera, courier, notebook=notebook, obedience=obedience
+    )
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         appliance.stop()

@@ -46,6 +46,15 @@ class Gallery(Ephemeral):
     def __len__(self) -> int:
         return len(self.ids)
 
+    def revoke(self, reference_id: str) -> bool:
+        """Overwrite one reference: nothing resembles it any more. False: it is not on the list."""
+        if reference_id not in self.ids:
+            return False
+        row = self.ids.index(reference_id)
+        self.matrix[row].fill(0)
+        self.surplus[row] = 0
+        return True
+
     def wipe(self) -> None:
         """Overwrite all templates with zeros; nothing can be compared afterwards."""
         self.matrix.fill(0)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 class Facts:
     """What arming depends on.
 
-    signed: the list carries the signatures that R5 asks for. demonstration: the configuration says
-    so. storage_fault, camera_fault: sentences, or None.
+    signed: the list carries the signatures that R5 asks for. demonstration: the configuration
+    says so. orders: of the desk, that forbid it, in sentences. storage_fault, camera_fault:
+    sentences, or None.
     """
 
     signed: bool
     demonstration: bool
+    orders: tuple[str, ...] = ()
     storage_fault: str | None = None
     camera_fault: str | None = None
 
@@ -30,5 +32,5 @@ def unsigned_refusal(*, signed: bool, demonstration: bool) -> str | None:
 def reasons_not_to_compare(facts: Facts) -> list[str]:
     """Return every reason; an empty list means armed."""
     refusal = unsigned_refusal(signed=facts.signed, demonstration=facts.demonstration)
-    found = (refusal, facts.storage_fault, facts.camera_fault)
+    found = (refusal, *facts.orders, facts.storage_fault, facts.camera_fault)
     return [reason for reason in found if reason]

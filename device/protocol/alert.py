@@ -10,19 +10,16 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from device.errors import MessageError
 from device.protocol.bands import MarginBand, ScoreBand
+from device.protocol.event import Sequence, Sha256, Source, Time, Uuid, encode_event, read_event
 from device.protocol.wording import NO_PAD, NOTICE, POSSIBLE_MATCH
 
 ALERT_TYPE: Final = "passerby.alert.v1"
 ALERT_SCHEMA: Final = "urn:passerby:schema:alert:1"
-LARGEST_EVENT_BYTES = 65_536
-"""An alert is some 8 kB; nothing larger is decoded."""
-
-Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
-AttackDetection = Annotated[str, Meta(pattern=r"^(no PAD|[a-z0-9][a-z0-9.-]{0,127})$")]
+AttackDetection = Annotated[str, Meta(pattern=r"^(no PAD|[a-z0-9][a-z0-9.-]{0,127})\Z")]
 """Which detection of presentation attacks was at work: "no PAD", or the id of its threshold."""
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+LARGEST_CROP_BYTES = 5_120
+"""Of the JPEG: what a letter has room for (docs/protocol.md)."""
 
 
 class ListVersion(Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +40,7 @@ class ModelHash(Struct, frozen=True, forbid_unknown_fields=True):
 class Crop(Struct, frozen=True, forbid_unknown_fields=True):
     """The alerting face, for the verifier. data: JPEG; base64 in JSON."""
 
-    data: bytes
+    data: Annotated[bytes, Meta(max_length=LARGEST_CROP_BYTES)]
     media_type: Literal["image/jpeg"] = "image/jpeg"
 
 
@@ -54,11 +51,14 @@ class AlertData(Struct, frozen=True, forbid_unknown_fields=True):
     name of the threshold that was applied. delayed: the alert waited before it was sent.
     presentation_attack_detection: "no PAD", or the id of the attack detector's threshold that every
     counted shot passed; that is no proof that a person stood there (docs/attack-detection.md).
-    run, sequence: number of this alert, from 1, since the start named by `run`; a gap is a loss.
+    epoch, sequence: number of this alert in the life of the device's outbox that `epoch` names. The
+    numbers go on over restarts; a gap is a loss, or an alert that was erased because it had waited
+    too long. A new epoch means that the outbox was lost. sent_at, delayed: null and false until the
+    desk learns them from the sending.
     """
 
-    run: str
-    sequence: Annotated[int, Meta(ge=1)]
+    epoch: Uuid
+    sequence: Sequence
     watchlist: ListVersion
     reference_id: str
     score_band: ScoreBand
@@ -84,8 +84,8 @@ class AlertData(Struct, frozen=True, forbid_unknown_fields=True):
 class Alert(Struct, frozen=True, forbid_unknown_fields=True):
     """An alert as a CloudEvents 1.0 event. id: UUIDv7. source: urn:passerby:<site>:<device>."""
 
-    id: Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
-    source: Annotated[str, Meta(pattern=r"^urn:passerby:[a-z0-9-]+:[a-z0-9-]+$")]
+    id: Uuid
+    source: Source
     time: Time
     data: AlertData
     specversion: Literal["1.0"] = "1.0"
@@ -103,17 +103,10 @@ class Alert(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def encode_alert(alert: Alert) -> bytes:
-    """Return the event as JSON, every field present."""
-    return msgspec.json.encode(alert)
+    """Return the event as canonical JSON, every field present."""
+    return encode_event(alert)
 
 
 def decode_alert(payload: bytes) -> Alert:
-    """Return the alert of a JSON event. Raises MessageError for anything else."""
-    if len(payload) > LARGEST_EVENT_BYTES:
-        msg = f"An alert of {len(payload)} bytes is refused: {LARGEST_EVENT_BYTES} at most."
-        raise MessageError(msg)
-    try:
-        return msgspec.json.decode(payload, type=Alert)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"This is no alert of Passerby: {error}."
-        raise MessageError(msg) from error
+    """Return the alert of a plain JSON event, for consumers. Raises MessageError."""
+    return read_event(payload, Alert, "alert")

@@ -1,12 +1,11 @@
 """`Status`: how the device is. Retained, with a will; no counts, ever (R16, R45)."""
 
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from device.errors import MessageError
-from device.protocol.alert import AttackDetection, ListVersion, ModelHash, Time
+from device.protocol.alert import AttackDetection, ListVersion, ModelHash
+from device.protocol.event import Source, Time, Uuid, encode_event, read_event
 from device.protocol.wording import NO_PAD
 
 STATUS_TYPE: Final = "passerby.status.v1"
@@ -21,7 +20,9 @@ class StatusData(Struct, frozen=True, forbid_unknown_fields=True):
 
     link: "offline" is the will, published by the broker when the device vanishes. reasons: why
     nothing is compared, or what is degraded, each a sentence. presentation_attack_detection: "no
-    PAD", or the id of the attack detector's threshold.
+    PAD", or the id of the attack detector's threshold. connection: which connection to the broker
+    it belongs to; a will is believed only as long as this is the newest. last_order: id of the
+    newest order that was obeyed.
     """
 
     link: Link
@@ -33,13 +34,15 @@ class StatusData(Struct, frozen=True, forbid_unknown_fields=True):
     runtime: str = ""
     models: list[ModelHash] = []
     watchlist: ListVersion | None = None
+    connection: Uuid | None = None
+    last_order: Uuid | None = None
 
 
 class Status(Struct, frozen=True, forbid_unknown_fields=True):
     """A status as a CloudEvents 1.0 event."""
 
-    id: Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
-    source: Annotated[str, Meta(pattern=r"^urn:passerby:[a-z0-9-]+:[a-z0-9-]+$")]
+    id: Uuid
+    source: Source
     time: Time
     data: StatusData
     specversion: Literal["1.0"] = "1.0"
@@ -49,14 +52,10 @@ class Status(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def encode_status(status: Status) -> bytes:
-    """Return the event as JSON."""
-    return msgspec.json.encode(status)
+    """Return the event as canonical JSON."""
+    return encode_event(status)
 
 
 def decode_status(payload: bytes) -> Status:
-    """Return the status of a JSON event. Raises MessageError for anything else."""
-    try:
-        return msgspec.json.decode(payload, type=Status)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"This is no status of Passerby: {error}."
-        raise MessageError(msg) from error
+    """Return the status of a plain JSON event, for consumers. Raises MessageError."""
+    return read_event(payload, Status, "status")

@@ -1,105 +1,163 @@
 """The courier with a real Mosquitto: what is delivered, what waits, and what is said meanwhile."""
 
-import json
+import re
 import socket
 import time
 
-import msgspec
 import pytest
-import trustme
 
-from device.alerts import Courier
+from device.alerts import Courier, Limits, Post
 from device.alerts import courier as courier_module
-from device.protocol.alert import decode_alert
-from device.protocol.status import StatusData, decode_status
-from device.protocol.topics import Topics
+from device.alerts.courier import _STOP
+from device.protocol.cell import CELL_BYTES
+from device.protocol.status import StatusData
 from device.settings import AlertSettings, BrokerSettings
+from tests.simulators.correspondents import TOPICS, Correspondents, FarEnd
+from tests.simulators.drafts import make_draft
 from tests.simulators.mosquitto import free_port, wait_until
-from tests.unit.test_alert import make_alert
 
-TOPICS = Topics("s1", "d1")
 ONLINE = StatusData("online", "comparing")
-
-
-def _alert(number):
-    alert = make_alert()
-    data = msgspec.structs.replace(alert.data, sequence=number)
-    return msgspec.structs.replace(alert, data=data, id=alert.id[:-4] + f"{number:04x}")
+QUICK = {"cover": "off", "drain_s": 1, "receipt_timeout_s": 1}
 
 
 @pytest.fixture
-def courier():
+def between():
+    return Correspondents()
+
+
+@pytest.fixture
+def courier(scratch, between):
     started = []
 
-    def start(port, alerts=None, **broker):
+    def start(port, alerts=None, *, folder="state", limit=10_000_000, **broker):
         settings = BrokerSettings("127.0.0.1", port, **({"tls": False} | broker))
-        started.append(Courier(settings, TOPICS, alerts or AlertSettings(drain_s=1)))
-        started[-1].start()
-        return started[-1]
+        post = Post(scratch / folder / "outbox.sqlite", Limits(limit, 3600), between.device)
+        orders, refusals = [], []
+        one = Courier(
+            settings,
+            TOPICS,
+            AlertSettings(**(QUICK | (alerts or {}))),
+            between.device,
+            post,
+            on_order=orders.append,
+            on_refusal=refusals.append,
+        )
+        one.orders, one.refusals = orders, refusals
+        started.append(one)
+        one.start()
+        return one
 
     yield start
     for one in started:
         one.stop()
 
 
-def _sequences(listener):
-    return [decode_alert(bytes(m.payload)).data.sequence for m in listener.of("alert")]
+@pytest.fixture
+def desk(between):
+    started = []
+
+    def start(port, **options):
+        started.append(FarEnd(port, between, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-def test_an_alert_arrives_at_qos_1_and_is_not_retained(mosquitto, listen, courier, version):
+def test_an_alert_arrives_sealed_and_its_receipt_empties_the_outbox(
+    mosquitto, listen, courier, desk, version
+):
     broker = mosquitto()
-    listener = listen(broker.port)
-    courier(broker.port, protocol=version).submit(_alert(1))
-    wait_until(lambda: listener.of("alert"))
-    (message,) = listener.of("alert")
-    assert message.topic == "passerby/v1/s1/d1/alert"
-    assert (message.qos, message.retain) == (1, False)
-    alert = decode_alert(bytes(message.payload))
+    far, wire = desk(broker.port), listen(broker.port)
+    one = courier(broker.port, protocol=version)
+    assert one.submit(make_draft())
+    wait_until(lambda: far.alerts)
+    wait_until(lambda: len(one) == 0)
+    (message,) = wire.of("alert")
+    assert (message.topic, message.qos, message.retain) == ("passerby/v1/s1/d1/alert", 1, False)
+    assert len(message.payload) == CELL_BYTES
+    assert b"ref-7" not in message.payload
+    assert b"possible match" not in message.payload
+    (alert,) = far.alerts
     assert alert.data.sent_at is not None
-    late = listen(broker.port, client_id="late")
-    wait_until(lambda: late.of("status") or True)
-    assert late.of("alert") == []
+    assert (alert.data.sequence, alert.data.delayed) == (1, True)  # captured long ago
+    assert {len(m.payload) for m in wire.messages} == {CELL_BYTES}
 
 
-def test_the_status_is_retained_and_ends_with_a_goodbye(mosquitto, listen, courier):
+def test_a_puback_does_not_empty_the_outbox(mosquitto, courier, desk):
     broker = mosquitto()
+    far = desk(broker.port, silent=True)
     one = courier(broker.port)
-    one.report(ONLINE)
-    wait_until(lambda: one.online)
-    late = listen(broker.port)
-    wait_until(lambda: late.of("status"))
-    assert late.of("status")[0].retain
-    assert decode_status(bytes(late.of("status")[0].payload)).data.link == "online"
-    one.stop()
-    wait_until(lambda: len(late.of("status")) == 2)
-    goodbye = decode_status(bytes(late.of("status")[1].payload)).data
-    assert (goodbye.link, goodbye.reasons) == ("offline", ["Stopped."])
+    one.submit(make_draft())
+    wait_until(lambda: len(far.alerts) >= 2)  # sent again for want of a receipt
+    assert len(one) == 1
+    far.silent = False
+    wait_until(lambda: len(one) == 0)
+    assert set(far.sequences()) == {1}
+
+
+def test_two_sendings_of_one_alert_do_not_look_alike(mosquitto, listen, courier, desk):
+    broker = mosquitto()
+    wire = listen(broker.port)
+    far = desk(broker.port, silent=True)
+    courier(broker.port).submit(make_draft())
+    wait_until(lambda: len(far.alerts) >= 2)
+    first, second = (m.payload for m in wire.of("alert")[:2])
+    same = sum(a == b for a, b in zip(first[18:], second[18:], strict=True))
+    assert same < len(first) * 0.02  # 1 in 256 bytes is equal by chance
+
+
+def test_alerts_outlive_the_process(mosquitto, courier, desk):
+    port = free_port()
+    one = courier(port)
+    for _ in range(3):
+        assert one.submit(make_draft())
+    assert one.stop() == 3
+    mosquitto(port=port)
+    far = desk(port)
+    again = courier(port)
+    again.submit(make_draft())
+    wait_until(lambda: len(again) == 0)
+    assert far.sequences() == [1, 2, 3, 4]
+    assert len({alert.data.epoch for alert in far.alerts}) == 1
 
 
 def test_alerts_wait_for_a_broker_that_comes_later_in_order_and_say_delayed(
-    mosquitto, listen, courier
+    mosquitto, courier, desk
 ):
     port = free_port()
-    one = courier(port, AlertSettings(delayed_after_s=1))
-    for number in range(1, 6):
-        assert one.submit(_alert(number))
+    one = courier(port)
+    for _ in range(5):
+        one.submit(make_draft(now_ns=time.time_ns() - 20_000_000_000))
     wait_until(lambda: "cannot be reached" in (one.fault or ""))
-    broker = mosquitto(port=port)
-    listener = listen(broker.port)
-    wait_until(lambda: len(listener.of("alert")) == 5)
-    assert _sequences(listener) == [1, 2, 3, 4, 5]
-    assert all(decode_alert(bytes(m.payload)).data.delayed for m in listener.of("alert"))
+    mosquitto(port=port)
+    far = desk(port)
+    wait_until(lambda: len(far.alerts) == 5)
+    assert far.sequences() == [1, 2, 3, 4, 5]
+    assert all(alert.data.delayed for alert in far.alerts)
     wait_until(lambda: one.fault is None)
 
 
-def test_an_alert_waits_until_somebody_listens(mosquitto, listen, courier):
+def test_an_alert_sent_at_once_is_not_delayed_and_its_times_are_true(mosquitto, courier, desk):
+    broker = mosquitto()
+    far = desk(broker.port)
+    one = courier(broker.port)
+    wait_until(lambda: one.online)
+    one.submit(make_draft(now_ns=time.time_ns()))
+    wait_until(lambda: far.alerts)
+    data = far.alerts[0].data
+    assert data.captured_at <= data.queued_at <= data.sent_at
+    assert not data.delayed
+
+
+def test_an_alert_waits_until_somebody_listens(mosquitto, courier, desk):
     broker = mosquitto()
     one = courier(broker.port)
-    one.submit(_alert(1))
+    one.submit(make_draft())
     wait_until(lambda: "Nobody has subscribed" in (one.fault or ""))
-    listener = listen(broker.port)
-    wait_until(lambda: listener.of("alert"))
+    desk(broker.port)
     wait_until(lambda: len(one) == 0)
 
 
@@ -107,64 +165,118 @@ def test_a_forbidden_topic_is_said_and_loses_nothing(mosquitto, scratch, courier
     (scratch / "acl").write_text("topic read passerby/#\n")
     broker = mosquitto(f"acl_file {scratch / 'acl'}")
     one = courier(broker.port)
-    one.submit(_alert(1))
-    wait_until(lambda: "The broker refuses alerts" in (one.fault or ""))
+    one.submit(make_draft())
+    wait_until(lambda: "may not publish" in (one.fault or ""))
     assert len(one) == 1
 
 
-def test_an_alert_too_large_for_the_broker_does_not_block_the_next(mosquitto, listen, courier):
-    broker = mosquitto("max_packet_size 4000")
-    listener = listen(broker.port)
+def test_a_broker_that_takes_no_cells_is_not_hammered(mosquitto, courier):
+    broker = mosquitto("max_packet_size 12500")
     one = courier(broker.port)
-    wait_until(lambda: one.online)
-    one.submit(msgspec.structs.replace(_alert(1), data=make_alert(crop=b"x" * 5000).data))
-    one.submit(_alert(2))
-    wait_until(lambda: listener.of("alert"))
-    assert _sequences(listener) == [2]
-    assert one.stop() == 1
+    one.submit(make_draft())
+    wait_until(lambda: "raise its limit" in (one.fault or ""))
+    connection = one._connection
+    time.sleep(1.0)
+    assert one._connection is connection
+    assert len(one) == 1
 
 
-def test_what_the_broker_had_not_taken_is_sent_again_after_every_kill(mosquitto, listen, courier):
+def test_a_small_receive_maximum_is_kept_to(mosquitto, courier, desk):
     port = free_port()
     one = courier(port)
-    number = 0
+    for _ in range(30):
+        one.submit(make_draft())
+    mosquitto("max_inflight_messages 2", port=port)
+    far = desk(port)
+    wait_until(lambda: len(one) == 0)
+    assert sorted(set(far.sequences())) == list(range(1, 31))
+
+
+def test_nothing_is_lost_when_the_broker_is_killed_and_forgets(mosquitto, courier, desk):
+    port = free_port()
+    one = courier(port)
+    number, seen = 0, set()
     for _ in range(3):
         broker = mosquitto(port=port)
-        listener = listen(port)
-        earlier = min(number, 10)
-        wait_until(lambda heard=listener, want=earlier: len(heard.of("alert")) == want)
-        wait_until(lambda: len(one) == 0)
-        wait_until(lambda: one.online)
+        far = desk(port)
+        wait_until(lambda: len(one) == 0 and one.online)
         broker.freeze()
         for _ in range(10):
             number += 1
-            one.submit(_alert(number))
-        wait_until(lambda: one._waiting._under_way)
+            one.submit(make_draft())
+        wait_until(lambda: one._flow.unanswered)
         broker.kill()
         assert len(one) == 10
-        listener.close()
+        seen |= set(far.sequences())
+        far.close()
     mosquitto(port=port)
-    listener = listen(port)
-    wait_until(lambda: len(_sequences(listener)) == 10)
-    assert _sequences(listener) == list(range(number - 9, number + 1))
+    far = desk(port)
     wait_until(lambda: len(one) == 0)
+    assert seen | set(far.sequences()) == set(range(1, number + 1))
 
 
-def test_the_broker_tells_the_world_when_the_device_vanishes(mosquitto, listen, courier):
+def test_the_status_is_retained_sealed_and_ends_with_a_goodbye(mosquitto, listen, courier, desk):
     broker = mosquitto()
-    listener = listen(broker.port)
     one = courier(broker.port)
     one.report(ONLINE)
-    wait_until(lambda: listener.of("status"))
+    wait_until(lambda: one.online)
+    far, wire = desk(broker.port), listen(broker.port)
+    wait_until(lambda: far.statuses)
+    assert far.statuses[0].data.link == "online"
+    assert wire.of("status")[0].retain
+    assert b"comparing" not in wire.of("status")[0].payload
+    one.stop()
+    wait_until(lambda: len(far.statuses) == 2)
+    goodbye = far.statuses[1].data
+    assert (goodbye.link, goodbye.reasons) == ("offline", ["Stopped."])
+    assert goodbye.connection == far.statuses[0].data.connection
+
+
+def test_the_broker_tells_the_world_when_the_device_vanishes(mosquitto, courier, desk):
+    broker = mosquitto()
+    far = desk(broker.port)
+    one = courier(broker.port)
+    one.report(StatusData("online", "comparing", demonstration=True, software="9.9"))
+    wait_until(lambda: far.statuses)
     one._connection._client.socket().shutdown(2)
-    wait_until(lambda: any(b"vanished" in m.payload for m in listener.of("status")))
-    wait_until(lambda: b'"online"' in listener.of("status")[-1].payload)
+    wait_until(lambda: any("vanished" in str(s.data.reasons) for s in far.statuses))
+    will = next(s for s in far.statuses if "vanished" in str(s.data.reasons))
+    assert (will.data.demonstration, will.data.software, will.data.link) == (True, "9.9", "offline")
+    wait_until(lambda: far.statuses[-1].data.link == "online")
+    assert far.statuses[-1].data.connection != will.data.connection
 
 
-def test_too_many_waiting_alerts_are_refused_and_counted(courier):
-    one = courier(free_port(), AlertSettings(queue=3, drain_s=0))
-    assert [one.submit(_alert(n)) for n in range(1, 6)] == [True, True, True, False, False]
-    assert one.stop() == 5
+def test_a_full_outbox_refuses_the_newest_and_says_so(mosquitto, courier, desk):
+    port = free_port()
+    one = courier(port, limit=10_000)
+    taken = [one.submit(make_draft()) for _ in range(8)]
+    assert taken[0]
+    assert not taken[-1]
+    assert "outbox is full" in one.alarms[0]
+    mosquitto(port=port)
+    far = desk(port)
+    wait_until(lambda: len(one) == 0)
+    assert far.sequences() == list(range(1, sum(taken) + 1))
+    one.submit(make_draft())
+    wait_until(lambda: len(far.alerts) == sum(taken) + 1)
+    assert far.sequences()[-1] == 9  # the gap tells the desk what was refused
+    wait_until(lambda: one.alarms == [])
+
+
+def test_a_refused_letter_is_set_aside_and_does_not_block_the_next(mosquitto, courier, desk):
+    broker = mosquitto()
+    far = desk(broker.port, silent=True)
+    one = courier(broker.port, {"receipt_timeout_s": 60})
+    one.submit(make_draft())
+    wait_until(lambda: far.alerts)
+    digest = one._post.after(0).digest
+    far.send("receipt", far.between.receipt(digest, "refused"))
+    wait_until(lambda: len(one) == 0)
+    assert "kept aside" in one.alarms[0]
+    far.silent = False
+    one.submit(make_draft())
+    wait_until(lambda: len(far.alerts) == 2)
+    wait_until(lambda: len(one) == 0)
 
 
 def test_a_wrong_password_is_said(mosquitto, scratch, courier):
@@ -180,49 +292,48 @@ def test_a_missing_password_file_is_said(courier, scratch):
 
 
 def test_a_dead_thread_is_seen_and_an_orderly_stop_is_none(courier, mosquitto):
-    one, other = courier(mosquitto().port), courier(mosquitto().port)
+    one, other = courier(mosquitto().port), courier(mosquitto().port, folder="other")
     wait_until(lambda: one.online and other.online)
     one.stop()
-    assert one.fault is None
-    other._events.put(courier_module._STOP)  # the thread ends without having been told to
+    assert one.alive
+    other._events.put(_STOP)  # the thread ends without having been told to
     wait_until(lambda: not other._thread.is_alive())
+    assert not other.alive
     assert "thread has died" in other.fault
 
 
 def test_an_alert_after_a_long_silence_goes_once_over_the_same_connection(
-    mosquitto, listen, courier, monkeypatch
+    mosquitto, courier, desk, monkeypatch
 ):
     monkeypatch.setattr(courier_module, "_SILENCE_S", 1.0)
     broker = mosquitto()
-    listener = listen(broker.port)
-    one = courier(broker.port)
+    far = desk(broker.port)
+    one = courier(broker.port, {"receipt_timeout_s": 60})
     wait_until(lambda: one.online)
     connection = one._connection
-    for number in (1, 2):
+    for _ in range(2):
         time.sleep(2.0)
-        one.submit(_alert(number))
+        one.submit(make_draft())
         for _ in range(20):
             one.report(ONLINE)
         wait_until(lambda: len(one) == 0)
     assert one._connection is connection
-    assert _sequences(listener) == [1, 2]
+    assert far.sequences() == [1, 2]
 
 
-def test_a_frozen_broker_is_noticed_and_the_alert_sent_again(
-    mosquitto, listen, courier, monkeypatch
-):
+def test_a_frozen_broker_is_noticed_and_the_alert_sent_again(mosquitto, courier, desk, monkeypatch):
     monkeypatch.setattr(courier_module, "_SILENCE_S", 1.0)
     port = free_port()
     broker = mosquitto(port=port)
     one = courier(port)
     wait_until(lambda: one.online)
     broker.freeze()
-    one.submit(_alert(1))
+    one.submit(make_draft())
     wait_until(lambda: not one.online)
     broker.kill()
     mosquitto(port=port)
-    listener = listen(port)
-    wait_until(lambda: _sequences(listener) == [1])
+    far = desk(port)
+    wait_until(lambda: set(far.sequences()) == {1})
 
 
 def test_a_glitch_while_connecting_does_not_leave_mqtt_5(mosquitto, courier):
@@ -242,98 +353,86 @@ def test_a_refused_status_is_said(mosquitto, scratch, courier):
     (scratch / "acl").write_text("topic write passerby/v1/s1/d1/alert\n")
     one = courier(mosquitto(f"acl_file {scratch / 'acl'}").port)
     one.report(ONLINE)
-    wait_until(lambda: "refuses the status" in (one.fault or ""))
+    wait_until(lambda: "The status is not taken" in (one.fault or ""))
 
 
-def test_the_will_and_the_goodbye_say_what_the_status_said(mosquitto, listen, courier):
-    broker = mosquitto()
-    listener = listen(broker.port)
-    one = courier(broker.port)
-    one.report(StatusData("online", "comparing", demonstration=True, software="9.9"))
-    wait_until(lambda: listener.of("status"))
-    one._lost("fault injected")
-    wait_until(lambda: any(b"vanished" in m.payload for m in listener.of("status")))
-    wait_until(lambda: one.online)
-    one.stop()
-    wait_until(lambda: b"Stopped." in listener.of("status")[-1].payload)
-    goodbye = decode_status(bytes(listener.of("status")[-1].payload)).data
-    assert (goodbye.demonstration, goodbye.software, goodbye.link) == (True, "9.9", "offline")
-
-
-def test_on_3_1_1_an_alert_that_the_broker_cannot_bear_does_not_block_the_next(
-    mosquitto, listen, courier
-):
-    broker = mosquitto("max_packet_size 4000")
-    listener = listen(broker.port)
-    one = courier(broker.port, protocol="3.1.1")
-    wait_until(lambda: one.online)
-    one.submit(msgspec.structs.replace(_alert(1), data=make_alert(crop=b"x" * 5000).data))
-    one.submit(_alert(2))
-    wait_until(lambda: listener.of("alert"))
-    assert _sequences(listener) == [2]
-    wait_until(lambda: len(one) == 1)
-
-
-class TestTls:
-    @pytest.fixture
-    def secure(self, mosquitto, scratch):
-        """Start a broker that asks for client certificates; return what a device needs."""
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(scratch / "ca.pem")
-        server = authority.issue_cert("127.0.0.1")
-        server.private_key_pem.write_to_path(scratch / "server.key")
-        server.cert_chain_pems[0].write_to_path(scratch / "server.pem")
-        device = authority.issue_cert("d1")
-        device.private_key_pem.write_to_path(scratch / "device.key")
-        device.cert_chain_pems[0].write_to_path(scratch / "device.pem")
-        broker = mosquitto(
-            f"cafile {scratch / 'ca.pem'}",
-            f"certfile {scratch / 'server.pem'}",
-            f"keyfile {scratch / 'server.key'}",
-            "require_certificate true",
-        )
-        return broker.port, {
-            "tls": True,
-            "ca_file": str(scratch / "ca.pem"),
-            "certificate_file": str(scratch / "device.pem"),
-            "key_file": str(scratch / "device.key"),
-        }
-
-    def test_with_its_certificate_the_device_is_let_in(self, secure, courier):
-        port, files = secure
-        one = courier(port, **files)
+class TestWhatTheDeviceHears:
+    def test_an_order_is_handed_on(self, mosquitto, courier, desk):
+        broker = mosquitto()
+        far, one = desk(broker.port), courier(broker.port)
         wait_until(lambda: one.online)
-        assert one._connection._client.socket().version() == "TLSv1.3"
+        time.sleep(0.5)
+        far.send("command", far.between.command("suspend"))
+        wait_until(lambda: one.orders)
+        assert one.orders[0].data.action == "suspend"
 
-    def test_without_one_it_is_not(self, secure, courier):
-        port, files = secure
-        one = courier(port, **(files | {"certificate_file": "", "key_file": ""}))
-        wait_until(lambda: one.fault and "Not yet" not in one.fault)
-        assert not one.online
+    def test_an_order_waits_at_the_broker_for_a_device_that_is_away(self, mosquitto, courier, desk):
+        broker = mosquitto()
+        first = courier(broker.port)
+        wait_until(lambda: first.online)
+        time.sleep(0.5)
+        first.stop()
+        far = desk(broker.port)
+        far.send("command", far.between.command("suspend")).wait_for_publish(10)
+        second = courier(broker.port)
+        wait_until(lambda: second.orders)
 
-    def test_a_broker_of_another_authority_is_refused(self, secure, courier, scratch):
-        port, files = secure
-        trustme.CA().cert_pem.write_to_path(scratch / "rogue.pem")
-        one = courier(port, **(files | {"ca_file": str(scratch / "rogue.pem")}))
-        wait_until(lambda: "not trusted" in (one.fault or ""))
+    def test_what_the_desk_did_not_sign_does_nothing(self, mosquitto, courier, desk):
+        broker = mosquitto()
+        far, one = desk(broker.port, silent=True), courier(broker.port)
+        one.submit(make_draft())
+        wait_until(lambda: far.alerts)
+        stranger = Correspondents()
+        digest = one._post.after(0).digest
+        garbage = [
+            b"",
+            b"x" * CELL_BYTES,
+            stranger.desk.cell(stranger.receipt(digest)),
+            far.between.desk.cell(far.between.command("suspend")),  # on the topic of receipts
+            far.cells[-1][2],
+        ]
+        for payload in garbage:
+            far.send_raw("receipt", payload)
+        wait_until(lambda: len(one.refusals) == len(garbage))
+        assert (len(one), one.orders) == (1, [])
+        assert one.online
+        assert all(re.match(r"\w+Error: [A-Z]", reason) for reason in one.refusals)
 
-    def test_a_broker_without_tls_is_refused(self, mosquitto, courier, secure):
-        one = courier(mosquitto().port, **secure[1])
-        wait_until(lambda: one.fault and "Not yet" not in one.fault)
-        assert not one.online
 
-    def test_a_damaged_certificate_is_said(self, secure, courier, scratch):
-        port, files = secure
-        (scratch / "device.pem").write_text("no certificate")
-        one = courier(port, **files)
-        wait_until(lambda: "TLS files" in (one.fault or ""))
+class TestCover:
+    def test_cells_leave_at_every_beat_and_dummies_cannot_be_told_from_alerts(
+        self, mosquitto, listen, courier, desk
+    ):
+        broker = mosquitto()
+        far, wire = desk(broker.port), listen(broker.port)
+        one = courier(broker.port, {"cover": "constant", "cover_period_s": 0.1})
+        one.report(ONLINE)
+        wait_until(lambda: len(wire.of("alert")) >= 10)
+        one.submit(make_draft())
+        wait_until(lambda: far.alerts)
+        wait_until(lambda: len(one) == 0)
+        wait_until(lambda: len(wire.of("receipt")) >= 10)
+        assert {len(m.payload) for m in wire.messages} == {CELL_BYTES}
+        assert len({m.payload for m in wire.of("alert")}) == len(wire.of("alert"))
+        kinds = [kind for kind, _ in far.heard]
+        assert kinds.count("alert") == len(wire.of("alert"))
 
+    def test_a_flood_of_alerts_leaves_one_by_one(self, mosquitto, courier, desk):
+        broker = mosquitto()
+        far = desk(broker.port)
+        one = courier(broker.port, {"cover": "constant", "cover_period_s": 0.1})
+        wait_until(lambda: one.online)
+        for _ in range(10):
+            one.submit(make_draft())
+        wait_until(lambda: len(one) == 0)
+        at = [when for when, topic, _ in far.cells if topic.endswith("/alert")]
+        assert at[-1] - at[0] > 0.1 * (len(at) - 2)
+        assert far.sequences() == list(range(1, 11))
 
-def test_payload_on_the_wire_is_json_for_any_language(mosquitto, listen, courier):
-    broker = mosquitto()
-    listener = listen(broker.port)
-    courier(broker.port).submit(_alert(1))
-    wait_until(lambda: listener.of("alert"))
-    event = json.loads(listener.of("alert")[0].payload)
-    assert event["type"] == "passerby.alert.v1"
-    assert event["data"]["reference_id"] == "ref-7"
+    def test_the_status_goes_with_the_beat_changed_or_not(self, mosquitto, courier, desk):
+        broker = mosquitto()
+        far = desk(broker.port)
+        one = courier(broker.port, {"cover": "constant", "cover_period_s": 0.05})
+        one.report(ONLINE)
+        wait_until(lambda: len(far.statuses) >= 4)
+        assert len({status.id for status in far.statuses}) == len(far.statuses)

@@ -32,9 +32,12 @@ def wait_until(condition, timeout_s=60.0, what="the condition"):
 
 
 class Mosquitto:
-    """extra: further lines of mosquitto.conf. anonymous: whether clients need no name."""
+    """extra: further lines of mosquitto.conf. anonymous: whether clients need no name.
 
-    def __init__(self, folder, extra=(), *, anonymous=True, port=None):
+    whole: a whole mosquitto.conf instead, which listens on `port` of 127.0.0.1.
+    """
+
+    def __init__(self, folder, extra=(), *, anonymous=True, port=None, whole=None):
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self._conf = folder / "mosquitto.conf"
@@ -42,10 +45,12 @@ class Mosquitto:
         lines = [
             f"listener {self.port} 127.0.0.1",
             f"allow_anonymous {'true' if anonymous else 'false'}",
-            # Started by root it would become another user, who may not read the test's folder.
-            *(["user root"] if os.geteuid() == 0 else []),
             *extra,
         ]
+        if whole is not None:
+            lines = whole.splitlines()
+        # Started by root it would become another user, who may not read the test's folder.
+        lines += ["user root"] if os.geteuid() == 0 else []
         self._conf.write_text("\n".join(lines) + "\n")
         self._process = None
 
@@ -60,6 +65,12 @@ class Mosquitto:
     def freeze(self):
         """Stop the process where it stands: what is sent to it now it never takes."""
         self._process.send_signal(signal.SIGSTOP)
+
+    def signal(self, number):
+        self._process.send_signal(number)
+
+    def log(self):
+        return self._log.read_text()
 
     def kill(self):
         self._process.kill()

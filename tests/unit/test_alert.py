@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from device.alerts.maker import AlertMaker, Circumstances
 from device.errors import MessageError
 from device.matching import Confirmed
-from device.protocol.alert import Alert, ListVersion, ModelHash, decode_alert, encode_alert
+from device.protocol.alert import (
+    LARGEST_CROP_BYTES,
+    Alert,
+    ListVersion,
+    ModelHash,
+    decode_alert,
+    encode_alert,
+)
 from device.protocol.bands import margin_band, score_band
 from device.protocol.identifiers import utc_ns, utc_text, uuid7
 from device.protocol.status import Status, StatusData, decode_status, encode_status
@@ -21,6 +28,7 @@ from device.protocol.topics import Topics
 from tests.conftest import ROOT
 
 NOW_NS = 1_790_000_000_123_000_000
+EPOCH = uuid7(NOW_NS)
 
 
 def make_alert(score=0.612345, crop=b"\xff\xd8jpeg", now_ns=NOW_NS, attack_detection="no PAD"):
@@ -34,7 +42,8 @@ def make_alert(score=0.612345, crop=b"\xff\xd8jpeg", now_ns=NOW_NS, attack_detec
         attack_detection=attack_detection,
     )
     confirmed = Confirmed("ref-7", score, 0.2, 2, 0.873)
-    return AlertMaker(circumstances, lambda: now_ns).make(confirmed, now_ns - 40_000_000, crop)
+    draft = AlertMaker(circumstances, lambda: now_ns).draft(confirmed, now_ns - 40_000_000, crop)
+    return draft.numbered(EPOCH, 1, utc_text(now_ns))
 
 
 def _schema(name):
@@ -102,15 +111,41 @@ def test_the_raw_score_is_nowhere_in_it():
     assert json.loads(text)["data"]["score_band"] == "strong"
 
 
-def test_numbers_count_up_within_a_run():
+def _maker():
     circumstances = Circumstances(
-        "urn:passerby:s:d", ListVersion("l", 1), [], "t", (0.5, 0.6), True
+        "urn:passerby:s:d", ListVersion("l", 1), [], "t", (0.5, 0.6), demonstration=True
     )
-    maker = AlertMaker(circumstances, lambda: NOW_NS)
-    alerts = [maker.make(Confirmed("r", 0.5, 0.1, 2, 0.5), NOW_NS, None) for _ in range(3)]
-    assert [a.data.sequence for a in alerts] == [1, 2, 3]
-    assert len({a.data.run for a in alerts}) == 1
-    assert len({a.id for a in alerts}) == 3
+    return AlertMaker(circumstances, lambda: NOW_NS)
+
+
+def test_the_outbox_gives_the_number_and_nothing_else_of_a_draft_changes():
+    drafts = [_maker().draft(Confirmed("r", 0.5, 0.1, 2, 0.5), NOW_NS, None) for _ in range(3)]
+    assert len({draft.id for draft in drafts}) == 3
+    alerts = [draft.numbered(EPOCH, n, utc_text(NOW_NS)) for n, draft in enumerate(drafts, 5)]
+    assert [alert.id for alert in alerts] == [draft.id for draft in drafts]
+    assert [alert.data.sequence for alert in alerts] == [5, 6, 7]
+    assert {alert.data.epoch for alert in alerts} == {EPOCH}
+    assert {(draft.reference_id, draft.captured_at) for draft in drafts} == {
+        (alert.data.reference_id, alert.data.captured_at) for alert in alerts
+    }
+    assert alerts[0].data.sent_at is None
+    assert not alerts[0].data.delayed
+
+
+@pytest.mark.parametrize(
+    ("length", "kept"), [(LARGEST_CROP_BYTES, True), (LARGEST_CROP_BYTES + 1, False)]
+)
+def test_a_crop_that_no_letter_has_room_for_is_left_out(length, kept):
+    draft = _maker().draft(Confirmed("r", 0.5, 0.1, 2, 0.5), NOW_NS, bytes(length))
+    assert (draft.numbered(EPOCH, 1, utc_text(NOW_NS)).data.crop is not None) == kept
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**53, 1.0, "1"])
+def test_a_number_that_not_every_language_reads_is_refused(number):
+    event = json.loads(encode_alert(make_alert()))
+    changed = event | {"data": event["data"] | {"sequence": number}}
+    with pytest.raises(MessageError):
+        decode_alert(json.dumps(changed).encode())
 
 
 def test_sending_stamps_the_time_and_the_delay():

@@ -6,11 +6,11 @@ import threading
 import cv2
 import numpy as np
 
-from device.appliance import Appliance
 from device.capture import Camera
 from device.errors import CameraError
 from device.settings import MatchingSettings
 from tests.simulators.sink import RecordingSink
+from tests.simulators.appliance import assembled
 from tests.simulators.street import HEIGHT, Person, StreetSource, eye, gallery, settings
 
 WALKERS = [Person(30, 10, y=40, speed=40), Person(90, 300, y=220, speed=-20)]
@@ -20,7 +20,7 @@ def _appliance(folder, source, sink=None, **sections):
     configuration = settings(folder, **sections)
     sink = sink or RecordingSink()
     seeing = eye(configuration)
-    appliance = Appliance(configuration, seeing, gallery([30, 150]), Camera(source), sink)
+    appliance = assembled(configuration, seeing, gallery([30, 150]), Camera(source), sink)
     return appliance, sink, seeing
 
 
@@ -135,7 +135,7 @@ def test_a_full_sink_is_written_down(tmp_path):
         json.loads(line)["event"] for line in (tmp_path / "audit.jsonl").read_text().splitlines()
     ]
     assert sink.alerts == []
-    assert events == ["start", "alert", "alert refused: too many wait", "stop"]
+    assert events == ["start", "alert", "alert lost: there was no room for it", "stop"]
 
 
 def test_stop_ends_the_run(tmp_path):

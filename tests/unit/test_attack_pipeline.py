@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from device.appliance import Appliance
 from device.capture import Camera
 from device.cli.status import _attacks
 from device.recognition import Recogniser
 from device.search import Searcher
 from device.vision.eye import _joint
 from device.vision.inference import RuntimeInfo
+from tests.simulators.appliance import assembled
 from tests.simulators.attacks import RimNetwork, attack_detector
 from tests.simulators.sink import RecordingSink
 from tests.simulators.street import (
@@ -39,7 +39,7 @@ class Run:
         self.sink = RecordingSink()
         self.eye = replace(eye(configuration), attack=attack)
         source = StreetSource(people, 40)
-        appliance = Appliance(
+        appliance = assembled(
             configuration, self.eye, gallery([30, 150]), Camera(source), self.sink
         )
         appliance.run()

@@ -8,6 +8,7 @@ from pathlib import Path
 from device import __version__
 from device.vision import default_directory
 from tools.console import guarded
+from tools.desk.arguments import add_gateway
 from tools.desk.enrolment import enrol
 
 
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--detector", default="yunet-s-640x480", metavar="NAME")
     command.add_argument("--models", type=Path, default=default_directory(), metavar="DIR")
     command.set_defaults(call=enrol)
+    add_gateway(commands)
     return parser
 
 

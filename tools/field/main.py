@@ -9,6 +9,7 @@ from device import __version__
 from device.vision import default_directory
 from tools.console import guarded
 from tools.field.models import fetch, show
+from tools.field.pki.commands import add_pki
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +24,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"passerby {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_models(commands)
+    add_pki(commands)
+    return parser
+
+
+def _add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     models = commands.add_parser("models", help="the models of a device")
     actions = models.add_subparsers(dest="action", required=True)
     get = actions.add_parser("fetch", help="get and verify models; start again where it stopped")
@@ -44,7 +51,6 @@ def _parser() -> argparse.ArgumentParser:
             metavar="DIR",
             help="folder with models.toml (default: %(default)s)",
         )
-    return parser
 
 
 if __name__ == "__main__":

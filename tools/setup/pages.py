@@ -12,32 +12,52 @@ import msgspec
 
 from device.configuration import documentation
 from device.protocol.alert import ALERT_SCHEMA, Alert
+from device.protocol.cover import COVER_SCHEMA, Cover
+from device.protocol.order import ADJUDICATION_SCHEMA, COMMAND_SCHEMA, Adjudication, Command
+from device.protocol.receipt import RECEIPT_SCHEMA, Receipt
+from device.protocol.record import RECORD_SCHEMA, Record
 from device.protocol.status import STATUS_SCHEMA, Status
 from tools.lab.distances import table
 from tools.lab.evaluate.report import EVALUATION_SCHEMA, Evaluation
 from tools.lab.evaluate.statement import STATEMENT_SCHEMA, ThresholdStatement
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+MESSAGES: dict[str, tuple[type[msgspec.Struct], str]] = {
+    "alert": (Alert, ALERT_SCHEMA),
+    "status": (Status, STATUS_SCHEMA),
+    "receipt": (Receipt, RECEIPT_SCHEMA),
+    "command": (Command, COMMAND_SCHEMA),
+    "adjudication": (Adjudication, ADJUDICATION_SCHEMA),
+    "record": (Record, RECORD_SCHEMA),
+    "cover": (Cover, COVER_SCHEMA),
+}
+"""The schema of every message, docs/schemas/<name>.schema.json."""
 _BEGIN, _END = "<!-- distances: begin -->", "<!-- distances: end -->"
 
 
 def schema(kind: type[msgspec.Struct], name: str) -> str:
     """Return the JSON Schema 2020-12 of a message."""
-    document: dict[str, Any] = _without_indents(msgspec.json.schema(kind))
+    document: dict[str, Any] = _for_readers(msgspec.json.schema(kind))
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": name}
     return msgspec.json.format(msgspec.json.encode(head | document), indent=2).decode() + "\n"
 
 
-def _without_indents(part: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Clean the descriptions that come from docstrings; Python 3.13 strips their indents itself."""
+def _for_readers(part: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Clean what comes from Python: docstrings of their indents, patterns of their end mark.
+
+    Python 3.13 strips the indents itself. The end of a text is written $ in JSON Schema.
+    """
     if isinstance(part, dict):
-        return {
-            key: inspect.cleandoc(value)
-            if key == "description" and isinstance(value, str)
-            else _without_indents(value)
-            for key, value in part.items()
-        }
-    return [_without_indents(item) for item in part] if isinstance(part, list) else part
+        return {key: _text_for_readers(key, value) for key, value in part.items()}
+    return [_for_readers(item) for item in part] if isinstance(part, list) else part
+
+
+def _text_for_readers(key: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if key == "description" and isinstance(value, str):
+        return inspect.cleandoc(value)
+    if key == "pattern" and isinstance(value, str):
+        return value.replace(r"\Z", "$")
+    return _for_readers(value)
 
 
 def pages() -> dict[Path, str]:
@@ -47,8 +67,7 @@ def pages() -> dict[Path, str]:
     _, _, after = rest.partition(_END)
     return {
         DOCS / "configuration.md": documentation(),
-        DOCS / "schemas/alert.schema.json": schema(Alert, ALERT_SCHEMA),
-        DOCS / "schemas/status.schema.json": schema(Status, STATUS_SCHEMA),
+        **{DOCS / f"schemas/{name}.schema.json": schema(*one) for name, one in MESSAGES.items()},
         DOCS / "schemas/evaluation.schema.json": schema(Evaluation, EVALUATION_SCHEMA),
         DOCS / "schemas/threshold-statement.schema.json": schema(
             ThresholdStatement, STATEMENT_SCHEMA

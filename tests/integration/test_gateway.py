@@ -1,0 +1,424 @@
+"""The gateway with a real broker and real databases: what is stored, answered, emitted, dropped."""
+
+import json
+import time
+
+import pytest
+
+from device.protocol.alert import decode_alert
+from device.protocol.envelope import digest_of
+from device.protocol.identifiers import utc_ns, utc_text
+from device.protocol.keys import PrivateKeys
+from device.protocol.status import decode_status
+from tests.simulators.desk import Desk
+from tests.simulators.mosquitto import free_port, wait_until
+from tests.simulators.postgres import Postgres, absent
+from tools.desk.gateway.deliveries import deliveries
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    """A real PostgreSQL; every test shares it."""
+    reason = absent()
+    if reason is not None:
+        pytest.skip(reason)
+    server = Postgres()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request):
+    """None for SQLite; a fresh PostgreSQL database."""
+    if request.param == "sqlite":
+        return None
+    return request.getfixturevalue("fresh_postgres")
+
+
+@pytest.fixture
+def fresh_postgres(postgres):
+    import psycopg
+
+    name = f"t{time.time_ns()}"
+    with psycopg.connect(
+        f"host=127.0.0.1 port={postgres.port} user=desk dbname=postgres", autocommit=True
+    ) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgres.url.rpartition("/")[0] + f"/{name}"
+
+
+@pytest.fixture
+def broker(mosquitto):
+    return mosquitto()
+
+
+@pytest.fixture
+def desk(scratch, broker, url):
+    one = Desk(scratch, broker.port, url)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def small_desk(scratch, broker):
+    """On SQLite, for what does not depend on the database."""
+    one = Desk(scratch, broker.port)
+    yield one
+    one.close()
+
+
+def _alerts(events):
+    return [decode_alert(one.event.encode()) for one in events if one.kind == "alert"]
+
+
+def test_an_alert_is_stored_receipted_and_emitted_as_a_plain_event(desk):
+    events = []
+    desk.gateway(events.append)
+    device = desk.device().connect(desk.port)
+    alert, letter = device.alert()
+    device.publish("alert", device.sent(letter))
+    device.wait_for(1)
+    receipt = device.receipts[0].data
+    assert (receipt.outcome, receipt.digest) == ("stored", digest_of(letter))
+    (row,) = desk.rows()
+    assert (row.source, row.id, row.kind) == (alert.source, alert.id, "alert")
+    assert (row.epoch, row.sequence) == (alert.data.epoch, 1)
+    wait_until(lambda: events)
+    (plain,) = _alerts(events)
+    assert plain.id == alert.id
+    assert plain.data.sent_at is not None
+    assert json.loads(events[0].event)["specversion"] == "1.0"
+    assert events[0].topic == "passerby-desk/v1/s1/d1/alert"
+
+
+def test_a_duplicate_gets_its_receipt_again_and_is_emitted_once(desk):
+    events = []
+    desk.gateway(events.append)
+    device = desk.device().connect(desk.port)
+    _, letter = device.alert()
+    for _ in range(4):
+        device.publish("alert", device.sent(letter))
+    same_cell = device.sent(letter)
+    device.publish("alert", same_cell)
+    device.publish("alert", same_cell)
+    device.wait_for(6)
+    last = device.send_alert()
+    wait_until(lambda: last.id in [one.id for one in _alerts(events)])
+    device.wait_for(7)
+    assert device.outcomes() == ["stored"] * 7
+    assert len(desk.rows()) == 2
+    assert len(_alerts(events)) == 2
+
+
+def test_a_dummy_gets_one_receipt_of_the_same_size_and_leaves_nothing(desk, listen):
+    desk.gateway(lambda _: None)
+    device = desk.device().connect(desk.port)
+    eavesdropper = listen(desk.port)
+    device.publish("alert", device.cover())
+    device.send_alert()
+    device.wait_for(2)
+    assert device.outcomes() == ["cover", "stored"]
+    assert device.receipts[0].data.digest is None
+    wait_until(lambda: len(eavesdropper.of("receipt")) == 2)
+    assert {len(message.payload) for message in eavesdropper.of("receipt")} == {12_288}
+    assert len(desk.rows()) == 1
+    assert deliveries(desk.database)[0].last_seen is not None
+
+
+def test_a_record_is_stored_receipted_and_emitted(desk):
+    events = []
+    desk.gateway(events.append)
+    device = desk.device().connect(desk.port)
+    record, letter = device.record()
+    device.publish("record", device.sent(letter))
+    device.wait_for(1)
+    wait_until(lambda: events)
+    assert (events[0].kind, events[0].id) == ("record", record.id)
+
+
+def test_strangers_forgers_and_the_revoked_get_no_answer_and_leave_nothing(desk):
+    events = []
+    gateway = desk.gateway(events.append)
+    device = desk.device().connect(desk.port)
+    stranger = desk.device("d9", known=False).connect(desk.port)
+    revoked = desk.device("d8").connect(desk.port)
+    desk.register.revoke(revoked.topics, utc_text(1))
+    _, letter = device.alert()
+    good = device.sent(letter)
+    flipped = bytearray(good)
+    flipped[-1] ^= 1
+    for cell in (bytes(flipped), good[:-1], good + b"x", b"", b"\x00" * 12_288):
+        device.publish("alert", cell)
+    # A cell on another device's topic, and one of a device's name with other keys.
+    revoked.publish("alert", good)
+    impostor = desk.device(known=False, keys=PrivateKeys.generate())
+    device.publish("alert", impostor.sent(impostor.alert()[1]))
+    device.publish("record", good)
+    stranger.send_alert()
+    revoked.send_alert()
+    device._client.publish("passerby/v1/s1/d1/alert/more", good, qos=1)
+    device._client.publish("passerby/v1/s1/D1/alert", good, qos=1)
+    last = device.send_alert()
+    wait_until(lambda: _alerts(events))
+    device.wait_for(2)
+    # A letter on the wrong topic is authentic but of no use: the device shall give it up.
+    assert sorted(device.outcomes()) == ["refused", "stored"]
+    assert stranger.receipts == revoked.receipts == []
+    assert [row.id for row in desk.rows()] == [last.id]
+    assert gateway.faults == []
+
+
+def test_a_damaged_letter_of_a_known_device_is_refused_for_good(small_desk):
+    small_desk.gateway(lambda _: None)
+    device = small_desk.device().connect(small_desk.port)
+    letter = bytearray(device.alert()[1])
+    letter[-1] ^= 1
+    device.publish("alert", device.sent(bytes(letter)))
+    device.wait_for(1)
+    receipt = device.receipts[0].data
+    assert (receipt.outcome, receipt.digest) == ("refused", digest_of(bytes(letter)))
+    assert small_desk.rows() == []
+
+
+def test_a_status_is_emitted_once_and_an_old_one_changes_nothing(desk):
+    events = []
+    desk.gateway(events.append)
+    device = desk.device().connect(desk.port)
+    now_ns = time.time_ns()
+    old = device.say(device.status(time_ns=now_ns - 10**10))
+    wait_until(lambda: len(events) == 1)
+    new = device.say(device.status(time_ns=now_ns, reasons=["The list is stale."]))
+    wait_until(lambda: len(events) == 2)
+    device.say(old)
+    device.say(new)
+    will = device.say(device.status("offline", now_ns - 10**11))
+    wait_until(lambda: len(events) == 3)
+    device.say(new)
+    device.say(old)
+    device.send_alert()
+    wait_until(lambda: _alerts(events))
+    statuses = [decode_status(one.event.encode()) for one in events if one.kind == "status"]
+    assert [one.id for one in statuses] == [old.id, new.id, will.id]
+    assert deliveries(desk.database)[0].link == "offline"
+    device.wait_for(1)
+    assert device.outcomes() == ["stored"]
+
+
+def test_a_will_of_an_earlier_connection_is_not_believed(small_desk):
+    events = []
+    small_desk.gateway(events.append)
+    device = small_desk.device().connect(small_desk.port)
+    will = device.status("offline", time.time_ns() - 10**10)
+    device.connection = "0" * 8 + "-0000-0000-0000-" + "1" * 12
+    device.say(device.status())
+    device.say(will)
+    device.send_alert()
+    wait_until(lambda: _alerts(events))
+    assert deliveries(small_desk.database)[0].link == "online"
+
+
+def test_a_gateway_that_comes_later_finds_the_retained_status(small_desk):
+    device = small_desk.device().connect(small_desk.port)
+    status = device.say(device.status())
+    events = []
+    small_desk.gateway(events.append)
+    wait_until(lambda: events)
+    assert events[0].id == status.id
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_either_version_of_mqtt_and_what_waits_at_the_broker_arrives(small_desk, version):
+    events = []
+    first = small_desk.gateway(events.append, protocol=version)
+    device = small_desk.device().connect(small_desk.port)
+    device.send_alert()
+    device.wait_for(1)
+    first.stop()
+    device.send_alert()
+    small_desk.gateway(events.append, protocol=version)
+    device.wait_for(2)
+    wait_until(lambda: len(_alerts(events)) == 2)
+
+
+def test_it_works_with_a_broker_that_knows_only_mqtt_3_1_1(scratch):
+    from tools.lab.broker import EmbeddedBroker
+
+    with EmbeddedBroker() as broker:
+        desk = Desk(scratch, broker.port)
+        events = []
+        gateway = desk.gateway(events.append)
+        device = desk.device().connect(broker.port, version=3)
+        device.send_alert()
+        device.publish("alert", device.cover())
+        device.wait_for(2)
+        wait_until(lambda: _alerts(events))
+        assert gateway.faults == []
+        desk.close()
+
+
+def test_a_broker_that_comes_later_and_goes_is_no_failure(scratch, mosquitto):
+    port = free_port()
+    desk = Desk(scratch, port)
+    events = []
+    gateway = desk.gateway(events.append, wait=False)
+    wait_until(lambda: any("cannot be reached" in fault for fault in gateway.faults))
+    broker = mosquitto(port=port)
+    device = desk.device().connect(port)
+    wait_until(gateway.ready.is_set)
+    device.send_alert()
+    device.wait_for(1)
+    broker.kill()
+    wait_until(lambda: gateway.faults)
+    broker.start()
+    wait_until(lambda: not gateway.faults)
+    wait_until(device._client.is_connected)
+    device.send_alert()
+    device.wait_for(2)
+    desk.close()
+
+
+def test_gaps_and_new_epochs_are_shown(desk):
+    desk.gateway(lambda _: None)
+    device = desk.device().connect(desk.port)
+    for sequence in (2, 3, 7):
+        device.send_alert(sequence=sequence)
+    device.wait_for(3)
+    (one,) = deliveries(desk.database)
+    assert [str(gap) for gap in one.gaps] == ["1", "4-6"]
+    assert (one.newest, one.epochs) == (7, 1)
+    device.epoch = "f" * 8 + device.epoch[8:]
+    device.send_alert(sequence=1)
+    device.wait_for(4)
+    (one,) = deliveries(desk.database)
+    assert (one.newest, one.epochs) == (1, 2)
+
+
+def test_the_content_is_erased_in_time_and_a_replay_stays_a_duplicate(desk, caplog):
+    clock = [time.time_ns()]
+    events = []
+    desk.gateway(events.append, now_ns=lambda: clock[0], alerts_h=0.0003)
+    device = desk.device().connect(desk.port)
+    _, letter = device.alert(crop=b"\xff\xd8 face of nobody")
+    device.publish("alert", device.sent(letter))
+    wait_until(lambda: events)
+    assert desk.rows()[0].event is not None
+    clock[0] += 5 * 10**9
+    wait_until(lambda: desk.rows()[0].event is None)
+    device.publish("alert", device.sent(letter))
+    device.wait_for(2)
+    assert device.outcomes() == ["stored", "stored"]
+    (row,) = desk.rows()
+    assert row.event is None
+    assert (row.sequence, len(row.digest)) == (1, 64)
+    assert len(events) == 1
+    assert "ALARM" not in caplog.text
+    if desk.database.is_sqlite:
+        import base64
+
+        face = base64.b64encode(b"\xff\xd8 face of nobody")
+        wait_until(
+            lambda: not any(face in one.read_bytes() for one in desk.folder.glob("desk.db*"))
+        )
+
+
+def test_what_could_not_be_emitted_is_erased_all_the_same_and_that_is_an_alarm(
+    small_desk, caplog
+):
+    clock = [time.time_ns()]
+
+    def refuse(_):
+        raise RuntimeError("no")
+
+    small_desk.gateway(refuse, now_ns=lambda: clock[0], alerts_h=0.0003)
+    device = small_desk.device().connect(small_desk.port)
+    device.send_alert()
+    device.wait_for(1)
+    clock[0] += 5 * 10**9
+    wait_until(lambda: small_desk.rows()[0].event is None)
+    wait_until(lambda: "ALARM" in caplog.text)
+
+
+def test_an_alert_older_than_the_retention_is_still_delivered(small_desk):
+    events = []
+    small_desk.gateway(events.append)
+    device = small_desk.device().connect(small_desk.port)
+    _, letter = device.alert(captured_ns=time.time_ns() - 48 * 3600 * 10**9)
+    device.publish("alert", device.sent(letter, delayed=True))
+    wait_until(lambda: events)
+    (alert,) = _alerts(events)
+    assert alert.data.delayed
+    assert utc_ns(alert.data.captured_at) < time.time_ns() - 47 * 3600 * 10**9
+
+
+def test_two_gateways_share_the_alerts_and_emit_each_once(scratch, broker, fresh_postgres):
+    desk = Desk(scratch, broker.port, fresh_postgres)
+    first, second = [], []
+    desk.gateway(first.append, name="a", session_h=0)
+    desk.gateway(second.append, name="b", session_h=0)
+    devices = [desk.device(f"d{number}").connect(desk.port) for number in range(1, 4)]
+    for _ in range(20):
+        for device in devices:
+            device.send_alert()
+            device.publish("alert", device.cover())
+    for device in devices:
+        device.wait_for(40)
+    wait_until(lambda: len(first) + len(second) >= 60)
+    emitted = [one.id for one in first + second]
+    assert len(emitted) == len(set(emitted)) == 60
+    assert {row.id for row in desk.rows()} == set(emitted)
+    assert len(desk.rows()) == 60
+    for device in devices:
+        assert sorted(device.outcomes()) == ["cover"] * 20 + ["stored"] * 20
+    # One goes: the other takes everything.
+    desk.gateways[0].stop()
+    for device in devices:
+        device.send_alert()
+        device.wait_for(41)
+    desk.close()
+
+
+def test_a_database_that_goes_away_loses_nothing(scratch, broker, postgres, fresh_postgres):
+    desk = Desk(scratch, broker.port, fresh_postgres)
+    events = []
+    gateway = desk.gateway(events.append)
+    device = desk.device().connect(desk.port)
+    device.send_alert()
+    device.wait_for(1)
+    postgres.stop()
+    try:
+        device.send_alert()
+        wait_until(lambda: any("cannot be used" in fault for fault in gateway.faults))
+        time.sleep(0.5)
+        assert len(device.receipts) == 1
+    finally:
+        postgres.start()
+    device.wait_for(2)
+    wait_until(lambda: len(_alerts(events)) == 2)
+    wait_until(lambda: gateway.faults == [])
+    desk.close()
+
+
+def test_a_full_disk_means_no_receipt_until_there_is_room(small_desk):
+    gateway = small_desk.gateway(lambda _: None)
+    device = small_desk.device().connect(small_desk.port)
+    device.send_alert()
+    device.wait_for(1)
+    with gateway._database.reading() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+
+    def limit(connection, _record, _proxy):
+        connection.execute(f"PRAGMA max_page_count = {limit.pages}")
+
+    limit.pages = pages
+    from sqlalchemy import event
+
+    event.listen(gateway._database._engine, "checkout", limit)
+    for _ in range(3):
+        device.send_alert(crop=b"x" * 5000)
+    wait_until(lambda: any("disk is full" in fault for fault in gateway.faults))
+    assert len(device.receipts) == 1
+    limit.pages = 1_000_000
+    device.wait_for(4)
+    assert len(small_desk.rows()) == 4
+
+

@@ -1,0 +1,43 @@
+"""`passerby-desk delivery`: what arrived of each device, and what is missing."""
+
+import argparse
+
+from rich.table import Table
+
+from tools.console import console
+from tools.desk.gateway.configuration import read_desk_configuration
+from tools.desk.gateway.database import Database
+from tools.desk.gateway.deliveries import Delivery, deliveries
+
+_SHOWN_GAPS = 5
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print the table of devices."""
+    settings = read_desk_configuration(options.config)
+    table = Table("device", "last seen", "status", "newest", "missing", "epochs", "not emitted")
+    for one in deliveries(Database(settings.desk.database)):
+        table.add_row(*_row(one))
+    console.print(table)
+    console.print(
+        "missing: lost, or erased on the device because it had waited too long. epochs: more than "
+        "one means that a device's outbox was lost or replaced."
+    )
+    return 0
+
+
+def _row(one: Delivery) -> list[str]:
+    status = f"{one.link}, {one.state}" if one.link else "never"
+    gaps = [str(gap) for gap in one.gaps[-_SHOWN_GAPS:]]
+    if len(one.gaps) > _SHOWN_GAPS:
+        gaps.insert(0, "…")
+    waiting = ", ".join(f"{target}: {count}" for target, count in sorted(one.unemitted.items()))
+    return [
+        one.source,
+        one.last_seen or "never",
+        "revoked" if one.revoked_at else status,
+        str(one.newest or "-"),
+        ", ".join(gaps) or "-",
+        str(one.epochs),
+        waiting or "-",
+    ]

@@ -1,0 +1,143 @@
+"""`passerby-desk devices`: which devices this desk listens to."""
+
+import argparse
+import time
+from dataclasses import dataclass
+
+from rich.table import Table
+from sqlalchemy import select, update
+
+from device.errors import ConfigurationError, MessageError
+from device.protocol.identifiers import utc_text
+from device.protocol.keys import PublicKeys, decode_public_keys, encode_keys
+from device.protocol.topics import Topics, parse_topic
+from tools.console import console
+from tools.desk.gateway.configuration import read_desk_configuration
+from tools.desk.gateway.database import Database
+from tools.desk.gateway.tables import devices
+from tools.desk.keys import read_public_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A device as the register has it."""
+
+    source: str
+    keys: PublicKeys
+    added_at: str
+    revoked_at: str | None
+    last_seen: str | None
+
+
+class Register:
+    """The table of devices. Every method raises StorageError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, topics: Topics, keys: PublicKeys, now: str) -> None:
+        """Listen to a device. Raises ConfigurationError when its name has other keys already."""
+        content = encode_keys(keys).decode()
+        row = {"source": topics.source, "public_keys": content, "added_at": now}
+        with self._database.writing() as connection:
+            added = connection.execute(self._database.insert_or_ignore(devices), row).rowcount
+            if added > 0:
+                return
+            there = connection.execute(
+                select(devices.c.public_keys, devices.c.revoked_at).where(
+                    devices.c.source == topics.source
+                )
+            ).one()
+            if there.revoked_at is None and there.public_keys != content:
+                raise ConfigurationError(
+                    f"{topics.source} is known with other keys: if it was set up anew, revoke it "
+                    "first (`passerby-desk devices revoke`)."
+                )
+            # Numbers of orders go on: a device must never see one twice.
+            connection.execute(
+                update(devices)
+                .where(devices.c.source == topics.source)
+                .values(public_keys=content, revoked_at=None)
+            )
+
+    def revoke(self, topics: Topics, now: str) -> None:
+        """Listen to a device no more. Raises ConfigurationError when there is none."""
+        with self._database.writing() as connection:
+            done = connection.execute(
+                update(devices)
+                .where(devices.c.source == topics.source, devices.c.revoked_at.is_(None))
+                .values(revoked_at=now)
+            )
+            if not done.rowcount:
+                raise ConfigurationError(
+                    f"{topics.source} is not known, or was revoked before: `passerby-desk devices "
+                    "list` shows all."
+                )
+
+    def listing(self) -> list[Listed]:
+        """Return all devices."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(devices).order_by(devices.c.source)).all()
+        return [
+            Listed(
+                row.source,
+                decode_public_keys(row.public_keys.encode()),
+                row.added_at,
+                row.revoked_at,
+                row.last_seen,
+            )
+            for row in rows
+        ]
+
+
+def topics_of(site: str, device: str) -> Topics:
+    """Return the topics of a device. Raises ConfigurationError when a name is not opaque."""
+    topics = Topics(site, device)
+    try:
+        parse_topic(topics.of("alert"))
+    except MessageError as error:
+        raise ConfigurationError(
+            f"{site}/{device} names no device: site and device are a-z, 0-9 and dashes, at most 32 "
+            "characters each, as in device.toml."
+        ) from error
+    return topics
+
+
+def topics_from(text: str) -> Topics:
+    """Return the topics of "SITE/DEVICE". Raises ConfigurationError."""
+    site, _, device = text.partition("/")
+    return topics_of(site, device)
+
+
+def add(options: argparse.Namespace) -> int:
+    """`devices add FILE.pub --site S --device D`."""
+    keys = read_public_keys(options.file)
+    topics = topics_of(options.site, options.device)
+    register = Register(_database(options))
+    register.add(topics, keys, utc_text(time.time_ns()))
+    print(f"{topics.source} is listened to.")
+    print(f"fingerprint: {keys.fingerprint}")
+    print("Compare it with the one that the device shows. If they differ, revoke it at once.")
+    return 0
+
+
+def revoke(options: argparse.Namespace) -> int:
+    """`devices revoke --site S --device D`."""
+    topics = topics_of(options.site, options.device)
+    Register(_database(options)).revoke(topics, utc_text(time.time_ns()))
+    print(f"{topics.source} is listened to no more; what it sent before is kept as long as ever.")
+    return 0
+
+
+def listing(options: argparse.Namespace) -> int:
+    """`devices list`."""
+    table = Table("device", "fingerprint", "added", "last seen", "revoked")
+    for one in Register(_database(options)).listing():
+        cells = (one.source, one.keys.fingerprint, one.added_at, one.last_seen, one.revoked_at)
+        table.add_row(*(cell or "-" for cell in cells))
+    console.print(table)
+    return 0
+
+
+def _database(options: argparse.Namespace) -> Database:
+    return Database(read_desk_configuration(options.config).desk.database)

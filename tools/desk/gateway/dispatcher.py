@@ -1,0 +1,72 @@
+"""`Dispatcher`: sends the desk's orders, sealed anew each time, until they are obeyed or expire."""
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from functools import partial
+
+from device.errors import PasserbyError
+from device.protocol.identifiers import utc_ns
+from device.protocol.topics import parse_source
+from tools.desk.gateway.intake import Envelopes
+from tools.desk.gateway.link import FAILURE, Link, Parcel
+from tools.desk.gateway.orderbook import Due, Orders
+
+log = logging.getLogger(__name__)
+
+_EVERY_S = 1.0
+
+
+class Dispatcher:
+    """Repeats an order after `again_s`. holder: names this gateway in leases."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what it joins
+        self,
+        orders: Orders,
+        envelopes: Envelopes,
+        link: Link,
+        holder: str,
+        again_s: float,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._orders = orders
+        self._envelopes = envelopes
+        self._link = link
+        self._holder = holder
+        self._again_s = again_s
+        self._now_ns = now_ns
+        self._next_s = 0.0
+        self._taken: list[str] = []
+        self._fault: str | None = None
+
+    def send(self, online: Collection[str]) -> None:
+        """Send what is due. online: devices that have just reported; theirs goes at once."""
+        now_s = time.monotonic()
+        if not self._link.ready or (now_s < self._next_s and not online):
+            return
+        self._next_s = now_s + _EVERY_S
+        try:
+            taken, self._taken = self._taken, []
+            if taken:
+                self._orders.published(taken)
+            for due in self._orders.due(self._holder, self._again_s, tuple(online)):
+                self._publish(due)
+            self._fault = None
+        except PasserbyError as error:
+            if str(error) != self._fault:
+                log.error("orders: %s", error)  # noqa: TRY400 - a sentence, no traceback
+            self._fault = str(error)
+
+    def _publish(self, due: Due) -> None:
+        left_s = int((utc_ns(due.expires_at) - self._now_ns()) / 1e9)
+        if left_s < 1:
+            return
+        cell = self._envelopes.of(due.source, due.keys).cell(due.order)
+        topic = parse_source(due.source).of("command")
+        answered = partial(self._answered, due.id)
+        self._link.send(Parcel(topic, cell, expiry_s=left_s, answered=answered))
+
+    def _answered(self, order: str, code: int) -> None:
+        # "No subscriber" (16) counts as sent: the device's next status brings the order back.
+        if 0 <= code < FAILURE:
+            self._taken.append(order)

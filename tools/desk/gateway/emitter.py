@@ -1,0 +1,111 @@
+"""`Emitter`: one thread that brings one target what it has not got, and marks it when it has.
+
+A mark is written after the target has taken an event: a kill in between repeats it, and loses
+nothing. A fault of a target stops nothing else, not receipts and not other targets.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from device.errors import StorageError
+from device.protocol.identifiers import utc_text
+from tools.desk.gateway.backlog import Backlog
+from tools.desk.gateway.patience import Patience
+from tools.desk.gateway.targets import Target, TargetGoneError
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 1.0
+"""Other gateways store too, and nobody tells this one."""
+
+
+class Emitter:
+    """now_ns: wall clock. gone: called with a sentence when the target will take nothing more."""
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        target: Target,
+        gone: Callable[[str], None],
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._backlog = backlog
+        self._target = target
+        self._gone = gone
+        self._now_ns = now_ns
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self.target = target.name
+        self._after = ""
+        self._patience = Patience()
+        self.fault: str | None = None
+        """What is wrong, in a sentence, or None."""
+        self._thread = threading.Thread(target=self._run, name=f"emit-{target.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to emit."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at once: something new is there."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Stop after the batch that is under way."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=20)
+        self._target.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                self._note(self._round())
+            except TargetGoneError as error:
+                self._gone(str(error))
+                return
+            except StorageError as error:
+                self._note(str(error))
+            except Exception as error:  # noqa: BLE001 - this thread must outlive any surprise
+                self._note(f"Emitting to {self._target.name} failed ({type(error).__name__}).")
+            if self.fault is None:
+                self._wake.wait(_POLL_S)
+            else:
+                self._stopping.wait(self._patience.pause_s())
+
+    def _note(self, fault: str | None) -> None:
+        if fault is not None and fault != self.fault:
+            log.warning("%s", fault)
+        elif fault is None and self.fault is not None:
+            log.info("events reach %s again", self._target.name)
+        if fault is None:
+            self._patience.reset()
+        self.fault = fault
+
+    def _round(self) -> str | None:
+        """Serve every device once, first the one after the last that failed; return a fault."""
+        sources = self._backlog.sources()
+        first = next((at for at, source in enumerate(sources) if source > self._after), 0)
+        for source in sources[first:] + sources[:first]:
+            if self._stopping.is_set():
+                return self.fault
+            fault = self._serve(source)
+            if fault is not None:
+                self._after = source
+                return fault
+        return None
+
+    def _serve(self, source: str) -> str | None:
+        with self._backlog.lane(source) as waiting:
+            if not waiting:
+                return None
+            result = self._target.emit([one.emission for one in waiting])
+            if result.done:
+                self._backlog.emitted(waiting[: result.done], utc_text(self._now_ns()))
+            if result.fault is None:
+                self._wake.set()
+        return result.fault
