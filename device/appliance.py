@@ -24,7 +24,7 @@ from device.matching import Confirmed, Cooldown, Gallery
 from device.notebook import Notebook
 from device.obedience import Obedience
 from device.policy.arming import Facts, reasons_not_to_compare
-from device.protocol.alert import ListVersion, ModelHash
+from device.protocol.alert import LARGEST_CROP_BYTES, ListVersion, ModelHash
 from device.protocol.identifiers import utc_text
 from device.protocol.record import Record
 from device.protocol.status import State, StatusData
@@ -143,7 +143,7 @@ class Appliance:
         if not self._cooldown.ready(confirmed.reference_id, frame.seconds):
             return
         try:
-            crop: bytes | None = face.portrait()
+            crop: bytes | None = face.portrait(LARGEST_CROP_BYTES)
         except MessageError as error:
             # An alert without its picture is worth more than no alert.
             log.warning("%s", error)

@@ -51,7 +51,8 @@ _TICK_S = 0.25
 _REFUSED_PAUSE_S = 5.0
 _SILENCE_S = 30.0
 """A message without an answer for this long: the link is half open."""
-_HEADER_BYTES = 256
+LARGEST_PACKET_BYTES = CELL_BYTES + 256
+"""A cell with its topic and properties."""
 _BEATS_PER_STATUS = 6
 """With constant cover the status goes with every sixth beat, changed or not."""
 _STOP = object()
@@ -401,7 +402,7 @@ class Courier:
         self._status_sent = status
 
     def _cells_fit(self) -> bool:
-        if self._largest_bytes is None or self._largest_bytes >= CELL_BYTES + _HEADER_BYTES:
+        if self._largest_bytes is None or self._largest_bytes >= LARGEST_PACKET_BYTES:
             return True
         self._fault = (
             f"The broker takes messages of {self._largest_bytes} bytes at most, and a cell has "

@@ -48,6 +48,10 @@ _OVERHEAD_BYTES = 256
 """What a letter takes beside itself: row, index, unused parts of pages."""
 
 
+class OutboxInUseError(StorageError):
+    """Another process has the file open."""
+
+
 class DamagedOutboxError(StorageError):
     """The file is no whole database any more."""
 
@@ -288,12 +292,15 @@ def _as_storage_error(error: sqlite3.Error) -> StorageError:
     primary = code & 0xFF if isinstance(code, int) else None
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return DamagedOutboxError(f"The outbox is damaged ({error}).")
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return OutboxInUseError(
+            f"The outbox cannot be used ({error}); another passerby uses it: stop that first."
+        )
     advice = {
         sqlite3.SQLITE_FULL: "the disk is full: free some space",
         sqlite3.SQLITE_READONLY: "the disk is read-only: the card may be worn out, replace it",
         sqlite3.SQLITE_IOERR: "the disk reports an error: the card may be worn out, replace it",
         sqlite3.SQLITE_CANTOPEN: "check device.state_directory and its rights",
-        sqlite3.SQLITE_BUSY: "another passerby uses it: stop that first",
     }.get(primary if primary is not None else -1, "restart the appliance")
     return StorageError(f"The outbox cannot be used ({error}); {advice}.")
 

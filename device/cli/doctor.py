@@ -14,11 +14,15 @@ from typing import Any
 import numpy as np
 
 from device.alerts.connection import CONNECT_TIMEOUT_S, Connected, Connection
+from device.alerts.courier import LARGEST_PACKET_BYTES
 from device.alerts.diagnosis import diagnose, expiry_note
+from device.alerts.outbox import NAME as OUTBOX
+from device.alerts.outbox import Outbox, OutboxInUseError, connect_file
 from device.bundles import load_list
 from device.capture import source_for
 from device.configuration import DEFAULT_PATH, read_configuration
 from device.errors import BrokerError, ModelError, NotArmedError, PasserbyError, StorageError
+from device.identity import desk_keys, own_keys
 from device.matching import Gallery
 from device.opencv import cv2
 from device.policy import transport
@@ -71,6 +75,8 @@ def _checks(settings: Settings | None) -> Iterator[tuple[str, Check]]:
     if settings is not None:
         yield "watchlist", lambda: _watchlist(settings)
         yield "camera", lambda: _camera(settings)
+        yield "desk", lambda: _desk(settings)
+        yield "outbox", lambda: _outbox(settings)
         yield "broker", lambda: _broker(settings)
 
 
@@ -175,6 +181,29 @@ def _camera(settings: Settings) -> str:
     return f"{source.name}: {size}, brightness {brightness:.0f} of 255{dark}"
 
 
+def _desk(settings: Settings) -> str:
+    """The desk's keys are here, and this device has its own; compare both with the desk."""
+    desk = desk_keys(settings)
+    own = own_keys(Path(settings.device.state_directory)).public
+    return f"sealed for {desk.fingerprint}; this device is {own.fingerprint}"
+
+
+def _outbox(settings: Settings) -> str:
+    path = Path(settings.device.state_directory) / OUTBOX
+    if not path.exists():
+        return "none yet"
+    try:
+        outbox = Outbox(lambda: connect_file(path), 0, lambda: 0)
+    except OutboxInUseError:
+        return "in use by the running appliance"
+    try:
+        waits, dead = outbox.waiting(), outbox.dead()
+    finally:
+        outbox.close()
+    aside = f", {dead} that the desk could not open" if dead else ""
+    return f"{waits} alerts wait for their receipt{aside}"
+
+
 def _broker(settings: Settings) -> str:
     refusal = transport.refusal(settings.broker) or diagnose(settings.broker)
     if refusal is not None:
@@ -191,6 +220,12 @@ def _broker(settings: Settings) -> str:
         raise BrokerError(msg)
     if not answer.accepted:
         msg = f"The broker {place} refuses this device: {answer.reason}."
+        raise BrokerError(msg)
+    if answer.largest_bytes is not None and answer.largest_bytes < LARGEST_PACKET_BYTES:
+        msg = (
+            f"The broker {place} takes messages of {answer.largest_bytes} bytes at most, alerts "
+            f"need {LARGEST_PACKET_BYTES}: raise its limit (Mosquitto: max_packet_size)."
+        )
         raise BrokerError(msg)
     note = expiry_note(settings.broker, datetime.now(UTC))
     secrecy = "TLS 1.3" if settings.broker.tls else "no TLS (this device)"

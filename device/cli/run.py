@@ -11,7 +11,7 @@ from device.appliance import Appliance
 from device.bundles import load_list
 from device.capture import Camera, source_for
 from device.configuration import read_configuration
-from device.correspondence import correspondence
+from device.correspondence import correspondence, deliver_the_rest
 from device.errors import BrokerError, CameraError, ConfigurationError, NotArmedError, StorageError
 from device.files import hold_alone
 from device.identity import desk_keys
@@ -33,6 +33,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(settings: Settings, *, ledger: bool) -> int:
+    courier, notebook, obedience = correspondence(settings)
+    if obedience.standing.ended is not None:
+        return deliver_the_rest(courier, obedience)
     watchlist = load_list(Path(settings.watchlist.path))
     source = source_for(settings.camera)
     catalogue = Catalogue.configured(settings.models.directory)
@@ -40,7 +43,6 @@ def _run(settings: Settings, *, ledger: bool) -> int:
     gallery = Gallery(watchlist, eye.embedder_entry.sha256, eye.embedder.dimension)
     del watchlist  # the gallery wipes its own copy of the templates; this one must not stay
     camera = Camera(source)
-    courier, notebook, obedience = correspondence(settings)
     appliance = Appliance(
         settings, eye, gallery, camera, courier, notebook=notebook, obedience=obedience
     )
@@ -89,8 +91,10 @@ def _result(
     appliance: Appliance, camera: Camera, undelivered: int, broker_fault: str | None
 ) -> int:
     if undelivered:
-        number = "One alert was" if undelivered == 1 else f"{undelivered} alerts were"
-        msg = f"{number} not delivered and cannot be any more. {broker_fault or ''}".strip()
+        number = "One alert waits" if undelivered == 1 else f"{undelivered} alerts wait"
+        it = "it leaves" if undelivered == 1 else "they leave"
+        why = broker_fault or "The desk has given no receipt yet."
+        msg = f"{number} in the outbox, {it} after the next start. {why}"
         raise BrokerError(msg)
     if appliance.storage_fault is not None:
         raise StorageError(appliance.storage_fault)

@@ -9,6 +9,7 @@ letter, not even the device that wrote it, and two sendings of one letter do not
 import hashlib
 from dataclasses import dataclass
 
+from device.errors import MessageError
 from device.protocol.alert import Alert
 from device.protocol.cell import (
     LARGEST_LETTER_BYTES,
@@ -113,7 +114,8 @@ class Envelope:
         except WrongTopicError:
             # The letter is sound and was moved: a receipt that refuses it would lose it.
             raise
-        except Exception as error:
+        except MessageError as error:
+            # Nothing else: a fault of this side, as no memory, must not cost the sender its alert.
             raise DamagedLetterError(digest, error) from error
         if isinstance(message, Alert):
             sent_at = utc_text(signed.dispatch.sent_ms * 1_000_000)

@@ -11,10 +11,9 @@ from device.vision.inference import Floats
 from device.vision.quality import Pose
 from device.vision.sample import Probe
 
-PORTRAIT_PX = 160
-"""Longest side of the crop that an alert carries."""
+_PORTRAITS = ((160, 85), (160, 70), (160, 50), (128, 50), (96, 40), (64, 40))
+"""Longest side in pixels and JPEG quality of the crop that an alert carries, best first."""
 _PORTRAIT_MARGIN = 0.35
-_JPEG_QUALITY = 85
 _HIDDEN_MARGIN = 0.15
 _GREY = 128
 
@@ -47,9 +46,10 @@ class Sighting(Ephemeral):
         self._main = main
         self._others = others
 
-    def portrait(self) -> bytes:
+    def portrait(self, largest_bytes: int) -> bytes:
         """Return the face as a small JPEG, for the verifier of an alert. Only an alert calls this.
 
+        largest_bytes: what there is room for; a busy picture is compressed more, then made smaller.
         Other faces beside it are painted over: they raised no alert (R13, R15). Raises MessageError
         when it cannot be encoded.
         """
@@ -60,7 +60,7 @@ class Sighting(Ephemeral):
             source.fill(0)
         try:
             _hide_others(region, self.box, self._others, left, top)
-            return _jpeg(region)
+            return _jpeg_within(region, largest_bytes)
         except cv2.error as error:
             raise MessageError("The face of an alert could not be encoded.") from error
         finally:
@@ -71,11 +71,19 @@ Compare = Callable[[Sighting], bool]
 """Compares one face; returns True when another shot of this track is wanted soon."""
 
 
-def _jpeg(region: Pixels) -> bytes:
-    scale = min(1.0, PORTRAIT_PX / max(region.shape[:2]))
+def _jpeg_within(region: Pixels, largest_bytes: int) -> bytes:
+    for longest_px, quality in _PORTRAITS:
+        encoded = _jpeg(region, longest_px, quality)
+        if len(encoded) <= largest_bytes:
+            return encoded
+    raise MessageError("The face of an alert could not be made small enough.")
+
+
+def _jpeg(region: Pixels, longest_px: int, quality: int) -> bytes:
+    scale = min(1.0, longest_px / max(region.shape[:2]))
     size = (max(1, round(region.shape[1] * scale)), max(1, round(region.shape[0] * scale)))
     small = cv2.resize(region, size, interpolation=cv2.INTER_AREA)
-    ok, encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    ok, encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])
     small.fill(0)
     if not ok:
         raise MessageError("The face of an alert could not be encoded.")

@@ -20,6 +20,7 @@ from PIL import Image
 from device.bundles import load_list
 from device.configuration import DEFAULT_PATH
 from device.opencv import cv2
+from device.protocol.keys import PrivateKeys, encode_keys
 from device.protocol.watchlist import DemonstrationList, Reference, encode_list
 
 SITE = {"site": "site-1", "id": "door-1"}
@@ -116,6 +117,7 @@ class Bench:
         sha256 = models.entry("omz-0095", "embedder").sha256
         self.watchlist = make_list(folder / "random.list", sha256)
         self.state = folder / "state"
+        (folder / "desk.pub").write_bytes(encode_keys(PrivateKeys.generate().public))
 
     def run(self, program, *arguments):
         environment = os.environ | {
@@ -140,7 +142,8 @@ class Bench:
             "camera": {"kind": "video", "path": "clip.avi", "pace": "fast"},
             "watchlist": {"path": self.watchlist.name},
             "broker": {"host": "127.0.0.1", "port": 9, "tls": False},
-            "alerts": {"drain_s": 0},
+            "desk": {"public_keys": "desk.pub"},
+            "alerts": {"drain_s": 0, "cover": "off"},
         }
         for name, table in changes.items():
             tables[name] = {**tables.get(name, {}), **table}

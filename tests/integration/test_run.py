@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from device.protocol.alert import decode_alert
-from device.protocol.status import decode_status
+from device.protocol.keys import encode_keys
+from tests.simulators.correspondents import Correspondents, FarEnd
 from tests.simulators.mosquitto import wait_until
 
 MEMORY_MB = 200
@@ -28,11 +28,33 @@ def watchlist(faces, models, command, tmp_path_factory):
 
 
 @pytest.fixture
-def passerby(scratch, watchlist, command):
+def between():
+    return Correspondents()
+
+
+@pytest.fixture
+def desk(between):
+    """The far end: `desk(port)` opens what the device sends and gives receipts."""
+    started = []
+
+    def start(port):
+        started.append(FarEnd(port, between))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def passerby(scratch, watchlist, command, between):
     """Start `passerby run` on a clip; killed at the end of the test if it still runs."""
     started = []
 
     def start(clip, port, *, pace="realtime", loop=False, wait=True):
+        (scratch / "desk.pub").write_bytes(encode_keys(between.desk_keys.public))
+        (scratch / "state").mkdir(exist_ok=True)
+        (scratch / "state/identity.key").write_bytes(encode_keys(between.device_keys))
         (scratch / "device.toml").write_text(
             f"""
             [device]
@@ -51,6 +73,11 @@ def passerby(scratch, watchlist, command):
             host = "127.0.0.1"
             port = {port}
             tls = false
+            [desk]
+            public_keys = "desk.pub"
+            [alerts]
+            cover = "off"
+            delayed_after_s = 1
             """
         )
         line = [command("passerby"), "run", "--config", scratch / "device.toml", "--ledger"]
@@ -73,23 +100,24 @@ def _rss_mb(process):
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def test_a_clip_of_an_enrolled_person_becomes_an_alert(passerby, mosquitto, listen, faces, scratch):
+def test_a_clip_of_an_enrolled_person_becomes_an_alert(passerby, mosquitto, desk, faces):
     broker = mosquitto()
-    listener = listen(broker.port)
+    far = desk(broker.port)
     process = passerby(faces / "video/asl_A_help.mkv", broker.port)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0
-    (message,) = listener.of("alert")
-    assert decode_alert(bytes(message.payload)).data.reference_id == "asl_A"
+    (alert,) = far.alerts
+    assert alert.data.reference_id == "asl_A"
+    assert alert.data.crop.data.startswith(b"\xff\xd8")
     assert "alerts                    1" in output
-    states = [decode_status(bytes(m.payload)).data.state for m in listener.of("status")]
+    states = [status.data.state for status in far.statuses]
     assert states[-1] == "stopped"
     assert "comparing" in states
 
 
-def test_sigterm_ends_it_cleanly(passerby, mosquitto, listen, faces, scratch):
+def test_sigterm_ends_it_cleanly(passerby, mosquitto, desk, faces, scratch):
     broker = mosquitto()
-    listen(broker.port)  # an alert that nobody takes would rightly end it with 8
+    desk(broker.port)  # an alert without a receipt would rightly end it with 8
     process = passerby(faces / "video/asl_A_help.mkv", broker.port, loop=True)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=120)
@@ -107,13 +135,30 @@ def test_a_second_one_beside_it_is_refused(passerby, mosquitto, faces, scratch, 
     assert "Another passerby runs" in second.stderr
 
 
-def test_kill_9_lets_the_broker_tell(passerby, mosquitto, listen, faces):
+def test_kill_9_lets_the_broker_tell(passerby, mosquitto, desk, faces):
     broker = mosquitto()
-    listener = listen(broker.port)
+    far = desk(broker.port)
     process = passerby(faces / "video/asl_A_help.mkv", broker.port, loop=True)
-    wait_until(lambda: any(b'"comparing"' in m.payload for m in listener.of("status")))
+    wait_until(lambda: any(status.data.state == "comparing" for status in far.statuses))
     process.kill()
-    wait_until(lambda: b"vanished" in listener.of("status")[-1].payload)
+    wait_until(lambda: "vanished" in str(far.statuses[-1].data.reasons))
+
+
+def test_an_alert_outlives_kill_9_and_arrives_after_the_next_start(
+    passerby, mosquitto, desk, faces, scratch
+):
+    process = passerby(faces / "video/asl_A_help.mkv", 9, loop=True)
+    log = scratch / "state/audit.jsonl"
+    wait_until(lambda: '"event":"alert"' in log.read_text())
+    time.sleep(0.5)  # the line is written before the alert is sealed and kept
+    process.kill()
+    process.wait()
+    broker = mosquitto()
+    far = desk(broker.port)
+    passerby(faces / "video/asl_A_help.mkv", broker.port, loop=True)
+    wait_until(lambda: far.alerts)
+    assert far.alerts[0].data.delayed
+    assert far.alerts[0].data.sequence == 1
 
 
 def test_status_tells_how_it_is_while_it_runs_and_after(
@@ -133,27 +178,27 @@ def test_status_tells_how_it_is_while_it_runs_and_after(
     assert status().returncode == 1
 
 
-def test_a_clip_that_was_cut_ends_with_a_sentence(passerby, mosquitto, listen, faces, scratch):
+def test_a_clip_that_was_cut_ends_with_a_sentence(passerby, mosquitto, desk, faces, scratch):
     whole = (faces / "video/asl_A_help.mkv").read_bytes()
     (scratch / "cut.mkv").write_bytes(whole[: len(whole) // 2])
     broker = mosquitto()
-    listener = listen(broker.port)
+    far = desk(broker.port)
     process = passerby(scratch / "cut.mkv", broker.port, pace="fast", wait=False)
     process.communicate(timeout=300)
     assert process.returncode == 3
-    assert len(listener.of("alert")) == 1
+    assert len(far.alerts) == 1
     log = (scratch / "log").read_text()
     assert "cut or damaged" in log
     assert "Traceback" not in log
 
 
-def test_a_broker_that_never_comes_leaves_the_alert_undelivered_and_says_so(
+def test_a_broker_that_never_comes_leaves_the_alert_in_the_outbox_and_says_so(
     passerby, faces, scratch
 ):
     process = passerby(faces / "video/asl_A_help.mkv", 9, pace="fast", wait=False)
     process.communicate(timeout=300)
     assert process.returncode == 8
-    assert "One alert was not delivered" in (scratch / "log").read_text()
+    assert "One alert waits in the outbox" in (scratch / "log").read_text()
 
 
 def test_memory_stays_within_its_limit_and_flat(passerby, mosquitto, faces):

@@ -63,7 +63,7 @@ def test_the_appliance_can_write_no_picture_and_no_video(path):
 def test_only_an_alert_encodes_a_face():
     users = [path.name for path in DEVICE if "imencode" in _names(path)]
     assert users == ["sighting.py"]
-    callers = [path.name for path in DEVICE if ".portrait()" in path.read_text("utf-8")]
+    callers = [path.name for path in DEVICE if ".portrait(" in path.read_text("utf-8")]
     assert callers == ["appliance.py"]
 
 

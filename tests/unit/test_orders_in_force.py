@@ -2,10 +2,12 @@
 
 import json
 
+import msgspec
 import pytest
 
 from device.capture import Camera
 from device.errors import BrokerError
+from device.settings import WatchlistSettings
 from tests.simulators.appliance import assembled
 from tests.simulators.correspondents import TOPICS, Correspondents
 from tests.simulators.sink import RecordingSink
@@ -21,8 +23,10 @@ def desk():
 
 class Run:
     def __init__(self, folder, orders=(), *, sink=None):
-        configuration = settings(folder)
-        self.list_file = folder / configuration.watchlist.path
+        self.list_file = folder / "watchlist.bin"
+        configuration = msgspec.structs.replace(
+            settings(folder), watchlist=WatchlistSettings(str(self.list_file))
+        )
         self.sink = sink or RecordingSink()
         self.eye = eye(configuration)
         self.source = StreetSource(WALKERS, 60)

@@ -544,6 +544,19 @@ def test_a_letter_that_is_damaged_on_the_disk_is_named_by_its_digest():
     assert caught.value.digest == digest_of(bytes(letter))
 
 
+@pytest.mark.parametrize("error", [MemoryError, ValueError])
+def test_a_fault_of_the_desk_is_no_damaged_letter(monkeypatch, error):
+    """The receipt of a damaged letter makes the device give up its alert."""
+    cell = envelope("device").dispatch(envelope("device").letter(an_alert()), 1, delayed=False)
+
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr("device.protocol.envelope.open_letter", broken)
+    with pytest.raises(error):
+        envelope("desk").open(cell, "alert")
+
+
 def test_a_letter_to_a_former_desk_is_damaged_for_the_new_one():
     former = Envelope(DEVICE, PARTIES["other desk"].public, TOPICS, "x25519")
     cell = envelope("device").dispatch(former.letter(an_alert()), 1, delayed=True)
@@ -599,7 +612,8 @@ def test_the_device_cannot_open_its_own_letters(suite):
 def test_the_budget_is_the_one_of_the_specification(suite, cell, letter):
     assert (room(suite, "cell"), room(suite, "letter")) == (cell, letter)
     text = (ROOT / "docs/protocol.md").read_text("utf-8")
-    for number in (CELL_BYTES, LARGEST_LETTER_BYTES, LARGEST_CROP_BYTES, cell, letter):
+    limits = (CELL_BYTES, LARGEST_LETTER_BYTES, LARGEST_CROP_BYTES, LARGEST_EVENT_BYTES)
+    for number in (*limits, cell, letter, cell - 156, letter - 156, LARGEST_LETTER_BYTES + 195):
         assert f"{number:,}" in text
 
 
@@ -611,6 +625,8 @@ def test_the_cost_of_signing_is_the_one_of_the_specification():
     for suite in SUITES:
         assert LARGEST_LETTER_BYTES + letter <= room(suite, "cell")
     text = (ROOT / "docs/protocol.md").read_text("utf-8")
+    pictured = encode_event(an_alert(crop=bytes(LARGEST_CROP_BYTES)))
+    assert f"the\nalert of the vectors has {len(pictured):,} bytes" in text
     assert f"{event} bytes" in text
     assert f"{letter} bytes" in text
 

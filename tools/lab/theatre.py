@@ -3,23 +3,25 @@
 import time
 from pathlib import Path
 
+import msgspec
 from rich.progress import Progress
 
-from device.alerts import Courier
 from device.appliance import Appliance
 from device.bundles import load_list
 from device.capture import Camera
 from device.capture.source import FrameSource
+from device.correspondence import correspondence
 from device.errors import BrokerError, PictureError
 from device.matching import Gallery
 from device.protocol.alert import Alert
 from device.protocol.identifiers import utc_ns
-from device.protocol.topics import Topics
 from device.protocol.wording import DEMONSTRATION
 from device.search import Result, Searcher
 from device.settings import (
+    AlertSettings,
     BrokerSettings,
     CameraSettings,
+    DeskSettings,
     DeviceSettings,
     MatchingSettings,
     ModelSettings,
@@ -30,8 +32,8 @@ from device.settings import (
 from device.vision import Catalogue, Eye, default_directory
 from tools.console import console, notes
 from tools.desk.main import main as desk
+from tools.lab.back_office import BackOffice, make_desk
 from tools.lab.broker import EmbeddedBroker
-from tools.lab.consumer import Consumer
 
 COOLDOWN_S = 4.0
 """Shorter than the pause between two passages of one person: each raises its own alert."""
@@ -60,7 +62,11 @@ class Theatre:
             watchlist=WatchlistSettings(str(watchlist)),
             models=models,
             matching=MatchingSettings(cooldown_s=COOLDOWN_S),
+            desk=DeskSettings(str(make_desk(work))),
+            # A demonstration shows each alert at once; cover would hold it for its turn.
+            alerts=AlertSettings(cover="off"),
         )
+        self._work = work
         self._catalogue = Catalogue.read(default_directory())
         self._eye = Eye.open(self._catalogue, models, self.settings.vision)
         self._gallery = Gallery(load_list(watchlist), self._eye.embedder_entry.sha256)
@@ -82,21 +88,27 @@ class Theatre:
         """
         console.print(DEMONSTRATION)
         with EmbeddedBroker() as broker, Progress(console=notes, transient=True) as progress:
-            consumer = Consumer(broker.port, _print_alert)
-            consumer.wait_until_listening()
             local = BrokerSettings("127.0.0.1", broker.port, protocol="3.1.1", tls=False)
-            topics = Topics(self.settings.device.site, self.settings.device.id)
-            courier = Courier(local, topics, self.settings.alerts)
-            appliance = Appliance(self.settings, self._eye, self._gallery, Camera(source), courier)
-            progress.add_task("watching", total=None)
-            undelivered = appliance.run()
-            if undelivered:
-                raise BrokerError(f"{undelivered} alerts of the demonstration were not delivered.")
-            consumer.wait_for(appliance.ledger.alerts)
-            consumer.close()
+            settings = msgspec.structs.replace(self.settings, broker=local)
+            with BackOffice(self._work, settings, _print_alert) as office:
+                courier, notebook, obedience = correspondence(settings)
+                appliance = Appliance(
+                    settings,
+                    self._eye,
+                    self._gallery,
+                    Camera(source),
+                    courier,
+                    notebook=notebook,
+                    obedience=obedience,
+                )
+                progress.add_task("watching", total=None)
+                undelivered = appliance.run()
+                if undelivered:
+                    raise BrokerError(f"{undelivered} alerts of the demonstration have no receipt.")
+                office.wait_for(appliance.ledger.alerts)
         console.rule("4  ledger")
         console.print("\n".join(appliance.ledger.lines()))
-        return consumer.alerts
+        return office.alerts
 
 
 def _print_alert(alert: Alert) -> None:

@@ -34,6 +34,8 @@ class Chores:
         self._every_s = min(_EVERY_S, hours * 3600 / 4)
         self._next_s = 0.0
         self._said: set[tuple[str, str, int]] = set()
+        # Also after a restart: the last gateway may have been killed before it had overwritten.
+        self._traces = True
         self._fault: str | None = None
 
     def do(self, now_s: float) -> None:
@@ -45,6 +47,9 @@ class Chores:
             erased = erase_old(self._database, self._now_ns(), self._hours, self._targets)
             if erased:
                 log.info("the content of old alerts was erased (R25)")
+            self._traces = bool(erased) or self._traces
+            if self._traces:
+                self._traces = not self._database.overwrite_erased()
             self._say_gaps()
             self._fault = None
         except StorageError as error:

@@ -72,14 +72,18 @@ class Database:
             return sqlite.insert(table).on_conflict_do_nothing()
         return postgresql.insert(table).on_conflict_do_nothing()
 
-    def overwrite_erased(self) -> None:
-        """Remove what was erased from where a database leaves it. Raises StorageError."""
+    def overwrite_erased(self) -> bool:
+        """Remove what was erased from where a database leaves it: log, and dead rows.
+
+        False: somebody reads it just now; ask again later. Raises StorageError.
+        """
         with self._explained(), self._engine.connect() as connection:
             alone = connection.execution_options(isolation_level="AUTOCOMMIT")
             if self.is_sqlite:
-                alone.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            else:
-                alone.exec_driver_sql("VACUUM alerts, statuses")
+                busy = alone.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+                return not busy
+            alone.exec_driver_sql("VACUUM alerts, statuses")
+            return True
 
     def close(self) -> None:
         """Close all connections."""
@@ -182,7 +186,10 @@ def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - th
 
 
 def _begin(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("passerby_reading", False)
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
+        return
+    reading = options.get("passerby_reading", False)
     # Taking the lock at once waits for it; upgrading later would fail instead.
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 

@@ -38,8 +38,6 @@ def erase_old(database: Database, now_ns: int, hours: float, targets: Sequence[s
             hours,
             " and ".join(targets),
         )
-    if erased:
-        database.overwrite_erased()
     return int(erased)
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from device.protocol.alert import ModelHash, Sha256
+from device.protocol.alert import ModelHash
+from device.protocol.event import Sha256
 from tools.lab.evaluate.figures import Count, Figure, NotEvaluated, Rate, Ratio, Share
 from tools.lab.evaluate.statement import ThresholdStatement
 

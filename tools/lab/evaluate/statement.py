@@ -10,7 +10,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from device.protocol.alert import ModelHash, Sha256
+from device.protocol.alert import ModelHash
+from device.protocol.event import Sha256
 from tools.lab.evaluate.figures import Count, Rate, Share, percent, wanted
 from tools.lab.evaluate.tradeoff import Point, Tradeoff
 from tools.lab.statistics import needed_trials
