@@ -9,13 +9,16 @@ DATA ?=
 RUNTIME ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help device venv demo test lint bench models docs proof-acceptance proof-built-in convert venv-train train-embedder train-ablation train-detector test-runtimes check-aarch64 lock clean
+.PHONY: help device desk venv demo test lint bench models docs proof-acceptance proof-built-in convert venv-train train-embedder train-ablation train-detector test-runtimes check-aarch64 lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
 
 device:  ## on a device: only what it runs on, no development tools
 	tools/setup/venv.sh $(VENV) device
+
+desk:  ## on a desk's computer: the gateway and the other programs of the desk
+	tools/setup/venv.sh $(VENV) desk
 
 venv: $(VENV)/.ready  ## make the environment (also: VENV=, RUNTIME=tflite)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the environment: tools/setup/venv.sh FOLDER [auto|tflite|device]
+# Makes the environment: tools/setup/venv.sh FOLDER [auto|tflite|device|desk]
 # Pinned and hash-checked; on Raspberry Pi OS it sees the camera library that apt brought.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -42,13 +42,15 @@ lock=requirements/lock.txt
 [ "$runtime" = tflite ] && lock=requirements/tflite.txt
 # A device gets what it runs on, not what Passerby is developed with.
 [ "$runtime" = device ] && lock=requirements/device.txt
+# A desk gets the gateway's database too; it can be a device as well, for a demonstration.
+[ "$runtime" = desk ] && lock=requirements/desk.txt
 
 echo "making $venv with $("$python" --version), $lock"
 rm -rf "$venv"
 "$python" -m venv "${see_system[@]}" "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$lock"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-if [ "$runtime" != device ]; then
+if [ "$runtime" != device ] && [ "$runtime" != desk ]; then
     # picamera2, to check our calls against its real signatures; it cannot be imported off a Pi.
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
         --target "$venv/reference" --requirement requirements/reference.txt

@@ -117,7 +117,11 @@ class Database:
             )
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+            # Never opened when it is there: closing it again would end the locks that SQLite holds
+            # on it elsewhere in this process, and two writers would ruin it.
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            return
         except OSError as error:
             raise StorageError(
                 f"The database {file} cannot be made ({error.strerror or error}): check its folder "

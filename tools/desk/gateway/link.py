@@ -132,7 +132,7 @@ class Link:
         silent_s = now_s - self._heard_s
         if not connection.alive:
             self._lost("The connection to the broker has died; it is made again.")
-        elif not self.ready and silent_s > 2 * CONNECT_TIMEOUT_S:
+        elif not self.ready and silent_s > CONNECT_TIMEOUT_S:
             self._not_accepted(f"{self._place} accepts the connection but does not answer.")
         elif self.ready and not self._under_way:
             self._heard_s = now_s
