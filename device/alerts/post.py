@@ -144,9 +144,9 @@ class Post:
     def remove(self, digest: str) -> bool:
         """Forget a letter: its receipt has come. False: not known, or it could not be removed."""
         with self._lock:
-            if self._memory is not None and self._memory.remove(digest) is not None:
-                return True
-            gone = self._on_disk(lambda disk: disk.remove(digest)) is not None
+            # In both, when moving from memory to the disk was cut short.
+            in_memory = self._memory is not None and self._memory.remove(digest) is not None
+            gone = self._on_disk(lambda disk: disk.remove(digest)) is not None or in_memory
             # Room again: what was refused is gone, and the desk sees the gap in the numbers.
             self._lost = self._lost and not gone
             return gone

@@ -1,4 +1,4 @@
-"""A device without a camera, as a process to be killed: the real post and courier, drafts at a rate.
+"""A device without a camera, as a process to kill: the real post and courier, drafts at a rate.
 
     python -m tests.reliability.publisher --folder F --port P --rate 50
 
@@ -112,8 +112,8 @@ class Publisher:
 
     def _submit_all(self):
         period_s = 1 / self._options.rate if self._options.rate else 0.0
-        due_s, number = time.monotonic(), 0
-        while not self._stopping.is_set() and number != self._options.count:
+        due_s, number, count = time.monotonic(), 0, self._options.count
+        while not self._stopping.is_set() and not 0 < count <= number:
             self._submit()
             number += 1
             due_s = max(due_s + period_s, time.monotonic() - 1.0)
@@ -139,8 +139,12 @@ def parser():
     add = arguments.add_argument
     add("--folder", type=Path, required=True)
     add("--port", type=int, required=True)
-    add("--rate", type=float, default=10.0, help="alerts per second; 0: as many as the outbox takes")
-    add("--count", type=int, default=0, help="submit so many, wait for all receipts, end; 0: no end")
+    add(
+        "--rate", type=float, default=10.0, help="alerts per second; 0: as many as the outbox takes"
+    )
+    add(
+        "--count", type=int, default=0, help="submit so many, wait for all receipts, end; 0: no end"
+    )
     add("--drain", action="store_true", help="submit nothing, end when the outbox is empty")
     add("--site", default="s1")
     add("--device", default="d1")

@@ -76,9 +76,7 @@ class HostileBroker:
         # What is meant for the desk is heard at the devices' broker, and the other way round.
         self._clients = {
             TO_DESK: _client(self._brokers[TO_DESK].port, KINDS[TO_DEVICE], self._hears(TO_DEVICE)),
-            TO_DEVICE: _client(
-                self._brokers[TO_DEVICE].port, KINDS[TO_DESK], self._hears(TO_DESK)
-            ),
+            TO_DEVICE: _client(self._brokers[TO_DEVICE].port, KINDS[TO_DESK], self._hears(TO_DESK)),
         }
 
     @property
