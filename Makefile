@@ -9,7 +9,7 @@ DATA ?=
 RUNTIME ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help device desk venv demo test lint bench models docs proof-acceptance proof-built-in convert venv-train train-embedder train-ablation train-detector test-runtimes check-aarch64 lock clean
+.PHONY: help device desk venv demo test lint bench models docs proof-acceptance proof-delivery proof-built-in convert venv-train train-embedder train-ablation train-detector test-runtimes check-aarch64 lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -82,6 +82,10 @@ test-runtimes: ## the same suite with tflite-runtime (Python 3.11) and LiteRT (P
 
 check-aarch64: venv  ## every package of a device has a wheel for 64-bit Arm (1 minute)
 	@tools/setup/aarch64.sh $(VENV)
+
+proof-delivery: venv  ## alerts cannot be lost, read or forged: every proof of it, into proof-output/delivery.json (about an hour)
+	@tools/setup/broker.sh
+	$(PY) -m tests.reliability.delivery --out proof-output/delivery.json
 
 proof-built-in: venv  ## the built-in models on rendered people that nothing was trained on (about 5 minutes)
 	@test -f proof-output/rendered/manifest.csv || $(VENV)/bin/passerby-lab render --out proof-output/rendered \

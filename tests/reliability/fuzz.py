@@ -477,22 +477,25 @@ def report(tallies, seconds):
     return "\n".join(lines)
 
 
+def together(cases, seed, processes):
+    """Return the tallies of all cases, shared out to processes."""
+    jobs = [(-(-cases // processes), f"{seed}/{number}") for number in range(processes)]
+    tallies = {}
+    with get_context("spawn").Pool(processes) as pool:
+        for part in pool.imap_unordered(_run, jobs):
+            for name, tally in part.items():
+                tallies.setdefault(name, Tally()).add(tally)
+    return tallies
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cases", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
-    jobs = [
-        (-(-given.cases // given.processes), f"{given.seed}/{number}")
-        for number in range(given.processes)
-    ]
     started = time.perf_counter()
-    tallies = {}
-    with get_context("spawn").Pool(given.processes) as pool:
-        for part in pool.imap_unordered(_run, jobs):
-            for name, tally in part.items():
-                tallies.setdefault(name, Tally()).add(tally)
+    tallies = together(given.cases, given.seed, given.processes)
     sys.stdout.write(report(tallies, time.perf_counter() - started) + "\n")
     return 1 if any(tally.bad for tally in tallies.values()) else 0
 

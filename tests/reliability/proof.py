@@ -19,7 +19,7 @@ from device import __version__
 
 @dataclass(frozen=True)
 class Proof:
-    """name: of the proof. claim: what must hold. held: whether it did. figures: what was counted."""
+    """name: of the proof. claim: what must hold. held: whether it did. figures: the counts."""
 
     name: str
     claim: str

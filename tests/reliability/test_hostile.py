@@ -76,5 +76,6 @@ def test_it_notices_an_order_that_is_obeyed_twice(scene, monkeypatch):
 def test_it_notices_a_status_that_goes_back(scene, monkeypatch):
     monkeypatch.setattr(store, "is_news", lambda *_: True)
     hostile.rounds(scene, hostile.Size(1, 50))
+    scene.broker.be_honest()
     hostile.an_old_status_again(scene)
     assert scene.violations.counts["online by a replay"]

@@ -45,7 +45,9 @@ class Desk:
         self.devices.append(one)
         return one
 
-    def settings(self, name="1", session_h=1, alerts_h=24.0, emit=None, resend_orders_s=30.0, **more):
+    def settings(
+        self, name="1", session_h=1, alerts_h=24.0, emit=None, resend_orders_s=30.0, **more
+    ):
         broker = BrokerSettings("127.0.0.1", self.port, **({"tls": False} | more))
         return Settings(
             DeskSettings(str(self.folder / "desk.key"), self.url, "x25519"),

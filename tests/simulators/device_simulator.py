@@ -127,5 +127,3 @@ class DeviceSimulator:
             (self.receipts if kind == "receipt" else self.orders).append(opened)
         except MessageError as error:
             self.faults.append(error)
-
-

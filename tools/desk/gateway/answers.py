@@ -4,6 +4,7 @@ A receipt leaves a fixed time after its message came, not when the work is done:
 an alert takes some milliseconds more than a dummy, and the broker could measure that.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,7 +17,9 @@ from device.protocol.receipt import Receipt, ReceiptData
 from device.protocol.topics import parse_source
 from tools.desk.gateway.happenings import Received
 from tools.desk.gateway.intake import Decision, Device, Envelopes, answer_to
-from tools.desk.gateway.link import Link, Parcel
+from tools.desk.gateway.link import FAILURE, Link, Parcel
+
+log = logging.getLogger(__name__)
 
 ANSWER_AFTER_S: Final = 0.05
 """Several times what storing a message takes on a slow disk."""
@@ -47,6 +50,8 @@ class Answers:
         self._link = link
         self._now_ns = now_ns
         self._waiting: deque[_Answer] = deque()
+        self.fault: str | None = None
+        """Why no receipts go out, in a sentence, or None."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -67,8 +72,23 @@ class Answers:
             cell = self._envelopes.of(device.source, device.keys).cell(receipt)
             topic = parse_source(device.source).of("receipt")
             # First the receipt, then the acknowledgement: a kill in between repeats the message.
-            parcel = Parcel(topic, cell, sent=lambda: self._link.acknowledge(received))
+            parcel = Parcel(
+                topic,
+                cell,
+                sent=lambda: self._link.acknowledge(received),
+                answered=self._answered,
+            )
         self._waiting.append(_Answer(received, arrival.at_s + ANSWER_AFTER_S, parcel))
+
+    def _answered(self, code: int) -> None:
+        if code >= FAILURE:
+            sentence = f"The broker refuses receipts (reason {code}): check its access list."
+            if self.fault is None:
+                log.error("%s", sentence)
+            self.fault = sentence
+        elif code >= 0:
+            # "No subscriber" (16) is fine: the device is away and will send its alert again.
+            self.fault = None
 
     def wait_s(self, now_s: float) -> float:
         """Return the seconds until the next one is due; infinity when there is none."""

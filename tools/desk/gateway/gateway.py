@@ -115,7 +115,8 @@ class Gateway:
     @property
     def faults(self) -> list[str]:
         """What is wrong now, each in a sentence."""
-        faults = [self._link.fault, self._work.fault, *(one.fault for one in self._emitters)]
+        faults = [self._link.fault, self._work.fault, self._answers.fault]
+        faults += [emitter.fault for emitter in self._emitters]
         return [fault for fault in faults if fault is not None]
 
     def _hold_alone(self) -> BinaryIO | None:

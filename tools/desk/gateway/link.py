@@ -92,9 +92,13 @@ class Link:
         return len(self._queue) + len(self._under_way)
 
     def send(self, parcel: Parcel) -> None:
-        """Publish as soon as the window has room; while there is no connection it fails at once."""
+        """Publish as soon as the window has room; while there is no connection it fails at once.
+
+        A session that is resumed brings messages before the subscription is confirmed: answers to
+        those wait, or the broker's window would stay full of what was never acknowledged.
+        """
         self._queue.append(parcel)
-        if not self.ready:
+        if not self._accepted:
             self._fail_all()
         self._flush()
 
