@@ -1,8 +1,10 @@
 """Reads plain alerts from the local broker: `python consumer.py [HOST] [PORT]`. Needs paho-mqtt.
 
-A session of its own keeps what arrives while this program is away; the desk may send an event twice,
-so remember its id. An alert is a possible match, and says so: show it to people, judge nothing by it.
+A session of its own keeps what arrives while this program is away; the desk may send an event
+twice, so remember its id. An alert is a possible match, and says so: show it to people, judge
+nothing by it.
 """
+# ruff: noqa: INP001, T201 - a single program, that prints
 
 import json
 import sys
@@ -21,10 +23,12 @@ class Consumer:
         self.seen: set[tuple[str, str]] = set()
 
     def on_connect(self, client: mqtt.Client, *_: object) -> None:
+        """Subscribe, also after the connection was lost."""
         client.subscribe(TOPIC, qos=1)
         print("listening", flush=True)
 
     def on_message(self, client: mqtt.Client, _: object, message: mqtt.MQTTMessage) -> None:
+        """Print an alert, then let the broker forget it."""
         event: dict[str, Any] = json.loads(message.payload)
         name = (event["source"], event["id"])
         if name not in self.seen:
@@ -37,6 +41,7 @@ class Consumer:
 
 
 def main() -> None:
+    """Listen until Ctrl-C."""
     host = sys.argv[1] if sys.argv[1:] else "localhost"
     port = int(sys.argv[2]) if sys.argv[2:] else 1883
     consumer = Consumer()

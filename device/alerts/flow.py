@@ -9,6 +9,8 @@ does not look at.
 from dataclasses import dataclass
 
 _LONGEST_S = 600.0
+_COVER = ""
+"""Stands for the digest of a dummy, which has none."""
 
 
 @dataclass(slots=True)
@@ -93,6 +95,10 @@ class Flow:
         wait_s = min(self._timeout_s * 2 ** min(tries, 16), max(_LONGEST_S, self._timeout_s))
         self._underway[digest] = _Underway(message, now_s + wait_s, tries)
         self._messages[message] = digest
+
+    def sent_cover(self, message: int) -> None:
+        """Note that a dummy left as this message: it takes a place in the window, nothing else."""
+        self._messages[message] = _COVER
 
     def answered(self, message: int) -> str | None:
         """Note that the broker has taken a message; return its letter, None if it is not ours."""

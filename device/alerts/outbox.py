@@ -32,8 +32,8 @@ CREATE TABLE IF NOT EXISTS letters (
     captured_ms INTEGER NOT NULL,
     queued_ms INTEGER NOT NULL,
     digest TEXT NOT NULL UNIQUE,
-    letter BLOB NOT NULL,
-    dead TEXT
+    dead TEXT,
+    letter BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS life (
     one INTEGER PRIMARY KEY CHECK (one = 1),

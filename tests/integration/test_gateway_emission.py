@@ -1,4 +1,4 @@
-"""Where opened events go: standard output, a local topic, a webhook; and consumers in two languages."""
+"""Where opened events go: standard output, a local topic, a webhook; two example consumers."""
 
 import base64
 import hashlib
@@ -220,6 +220,7 @@ def node_folder(tmp_path_factory):
         capture_output=True,
         text=True,
         timeout=300,
+        check=False,
     )
     if done.returncode != 0:
         pytest.skip(f"npm install does not work here: {done.stderr[-200:]}")

@@ -1,12 +1,13 @@
-"""A desk in a folder: keys, configuration, database, and gateways of it, in threads or processes."""
+"""A desk in a folder: keys, configuration, database, and gateways, in threads or processes."""
 
 import subprocess
 import sys
 
+from sqlalchemy import select
+
 from device.protocol.identifiers import utc_text
 from device.protocol.keys import PrivateKeys, encode_keys
 from device.settings import BrokerSettings
-from sqlalchemy import select
 from tests.simulators.device_simulator import DeviceSimulator
 from tests.simulators.mosquitto import wait_until
 from tools.desk.devices import Register

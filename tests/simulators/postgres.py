@@ -68,6 +68,7 @@ class Postgres:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            check=False,
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
             **self._as,
         )

@@ -131,3 +131,19 @@ def test_every_code_of_a_broker_has_its_sentence():
     assert "gateway" in explain_code(16, "")
     assert "ACL" in explain_code(135, "")
     assert "quota" in explain_code(151, "")
+
+
+def test_a_dummy_takes_its_place_in_the_window_as_a_letter_does():
+    flow = started(window=2)
+    flow.sent_cover(1)
+    flow.sent("a", 2, 0.0)
+    assert not flow.may_send()
+    assert flow.answered(1) == ""
+    assert flow.may_send()
+    flow.sent_cover(3)
+    assert flow.refused(3, again_s=1.0)
+    assert flow.unreceipted == 1
+    flow.sent_cover(4)
+    flow.disconnected()
+    assert flow.unanswered == 0
+    assert flow.overdue(0.0) == "a"

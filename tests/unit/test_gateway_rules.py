@@ -1,4 +1,4 @@
-"""The gateway's rules, without broker and database: what a message means, what is news, what is said."""
+"""The gateway's rules, without broker and database: what a message means, and what is news."""
 
 import pytest
 
