@@ -1,4 +1,4 @@
-"""Reads and checks `device.toml`, and writes its documentation.
+"""Reads and checks `device.toml`, and writes its documentation; the desk uses it for its own file.
 
 Unknown keys are errors with a suggestion; relative paths count from the file's folder.
 """
@@ -7,7 +7,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, inspect
@@ -29,35 +29,53 @@ _PATH_FIELDS = (
 )
 
 
+Kind = TypeVar("Kind", bound=Struct)
+
+
 def read_configuration(path: Path) -> Settings:
     """Read a configuration file. Raises ConfigurationError naming the key and what is wrong."""
+    return parse_configuration(read_text(path), path)
+
+
+def parse_configuration(text: str, path: Path) -> Settings:
+    """Check a configuration's text; `path` gives the folder of relative paths and the name."""
+    return parse_as(Settings, text, path, _PATH_FIELDS)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a configuration file. Raises ConfigurationError."""
     try:
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except FileNotFoundError as error:
         msg = f"The configuration {path} does not exist: give its path with --config."
         raise ConfigurationError(msg) from error
     except (OSError, UnicodeDecodeError) as error:
         msg = f"The configuration {path} cannot be read ({error})."
         raise ConfigurationError(msg) from error
-    return parse_configuration(text, path)
 
 
-def parse_configuration(text: str, path: Path) -> Settings:
-    """Check a configuration's text; `path` gives the folder of relative paths and the name."""
+def parse_as(
+    kind: type[Kind], text: str, path: Path, path_fields: tuple[tuple[str, str], ...]
+) -> Kind:
+    """Check a text against settings: a struct of one struct per table.
+
+    path: gives the folder of relative paths and the name. path_fields: table and key of each path.
+    Raises ConfigurationError.
+    """
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         msg = f"{path} is not valid TOML: {error}."
         raise ConfigurationError(msg) from error
-    _refuse_unknown(tables, path)
-    for table, key in _PATH_FIELDS:
+    _refuse_unknown(kind, tables, path)
+    for table, key in path_fields:
         section = tables.get(table)
         if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
             section[key] = _from_folder(section[key], f"{table}.{key}", path)
     try:
-        return msgspec.convert(tables, Settings)
+        return msgspec.convert(tables, kind)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{path}: {_sentence(str(error))}") from error
+        raise ConfigurationError(f"{path}: {_sentence(kind, str(error))}") from error
 
 
 def _from_folder(value: str, place: str, path: Path) -> str:
@@ -67,8 +85,8 @@ def _from_folder(value: str, place: str, path: Path) -> str:
         raise ConfigurationError(f"{path}: {place}: {value} names no home directory.") from error
 
 
-def _refuse_unknown(tables: dict[str, Any], path: Path) -> None:
-    known = {field.name: _keys(field.type) for field in msgspec.structs.fields(Settings)}
+def _refuse_unknown(kind: type[Struct], tables: dict[str, Any], path: Path) -> None:
+    known = {field.name: _keys(field.type) for field in msgspec.structs.fields(kind)}
     for table, section in tables.items():
         if table not in known:
             raise ConfigurationError(f"{path}: {_unknown('table', table, list(known))}")
@@ -90,21 +108,21 @@ def _unknown(what: str, name: str, known: list[str]) -> str:
     return f'the {what} "{name}" is unknown; {hint}'
 
 
-def _sentence(error: str) -> str:
+def _sentence(kind: type[Struct], error: str) -> str:
     """Turn msgspec's "… - at `$.camera.width`" into "camera.width: …; allowed: …."."""
     message, _, where = error.partition(" - at ")
     place = where.strip("`").removeprefix("$").removeprefix(".")
     message = re.sub(r"Object missing required field `(\w+)`", r'the key "\1" is missing', message)
-    allowed = _allowed_at(place)
+    allowed = _allowed_at(kind, place)
     if allowed:
         return f"{place}: {message}; allowed: {allowed}."
     return f"{place}: {message}." if place else f"{message}."
 
 
-def _allowed_at(place: str) -> str:
+def _allowed_at(kind: type[Struct], place: str) -> str:
     """Return what a key like camera.kind may be; empty when it is no key."""
     table, _, key = place.partition(".")
-    for section in msgspec.structs.fields(Settings):
+    for section in msgspec.structs.fields(kind):
         if section.name == table:
             for field in inspect.type_info(section.type).fields:  # type: ignore[attr-defined]
                 if field.name == key:
@@ -114,18 +132,21 @@ def _allowed_at(place: str) -> str:
 
 
 def documentation() -> str:
-    """Return `docs/configuration.md`, made from the settings' own descriptions."""
-    parts = [
+    """Return the page on `device.toml`, made from the settings' own descriptions."""
+    return documentation_of(
+        Settings,
         "# Configuration",
-        "",
-        (
-            "One TOML file, checked as a whole at start: an unknown key, a wrong type or a value "
-            "out of range stops the start with a sentence that names it. Relative paths count from "
-            "the file's folder. This page is made by `python -m device.configuration` from "
-            "`device/settings.py`."
-        ),
-    ]
-    for field in msgspec.structs.fields(Settings):
+        "One TOML file, checked as a whole at start: an unknown key, a wrong type or a value out "
+        "of range stops the start with a sentence that names it. Relative paths count from the "
+        "file's folder. This page is made by `make docs` from `device/settings.py` and "
+        "`tools/desk/gateway/settings.py`.",
+    )
+
+
+def documentation_of(kind: type[Struct], title: str, introduction: str) -> str:
+    """Return a page on settings: a struct of one struct per table."""
+    parts = [title, "", introduction]
+    for field in msgspec.structs.fields(kind):
         parts += ["", *_table(field.name, field.type, required=field.required)]
     return "\n".join(parts) + "\n"
 
@@ -186,7 +207,3 @@ def _allowed(kind: Any) -> str:  # noqa: ANN401
         parts = (part for part in kind.types if not isinstance(part, inspect.NoneType))
         return ", ".join(_allowed(part) for part in parts)
     return "text"
-
-
-if __name__ == "__main__":
-    print(documentation(), end="")  # noqa: T201 - a generator for the docs

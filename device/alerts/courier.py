@@ -54,6 +54,8 @@ _SILENCE_S = 30.0
 """A message without an answer for this long: the link is half open."""
 LARGEST_PACKET_BYTES = CELL_BYTES + 256
 """A cell with its topic and properties."""
+_AHEAD_S = 1.0
+"""With constant cover a cell is made this long before its tick, or a quarter of a short beat."""
 _BEATS_PER_STATUS = 6
 """With constant cover the status goes with every sixth beat, changed or not."""
 _STOP = object()
@@ -87,6 +89,7 @@ class Courier:
         self._events: SimpleQueue[Any] = SimpleQueue()
         self._flow = Flow(alerts.unreceipted, alerts.receipt_timeout_s)
         self._beat = Beat(alerts.cover_period_s) if alerts.cover == "constant" else None
+        self._ahead_s = min(_AHEAD_S, alerts.cover_period_s / 4)
         self._beats = 0
         self._status = StatusData("offline", "starting")
         self._status_sent: StatusData | None = None
@@ -185,7 +188,7 @@ class Courier:
     def _next_event(self) -> object:
         wait_s = _TICK_S
         if self._beat is not None and self._online:
-            wait_s = min(wait_s, self._beat.wait_s(time.monotonic()))
+            wait_s = min(wait_s, self._beat.wait_s(time.monotonic()) - self._ahead_s)
         try:
             return self._events.get(timeout=max(wait_s, 0.001))
         except Empty:
@@ -343,31 +346,45 @@ class Courier:
         if not self._online or connection is None or not self._cells_fit():
             return
         if self._beat is None:
-            self._send_status(connection, changed_only=True)
+            self._send_status(connection)
             while now_s >= self._paused_until_s and (entry := self._next_letter(now_s)) is not None:
                 self._send_letter(connection, entry)
         elif self._status_sent is None:
             # The connection itself is visible: a status at its start tells nothing more.
-            self._send_status(connection, changed_only=True)
-        elif self._beat.due(now_s):
-            self._send_at_beat(connection, now_s)
+            self._send_status(connection)
+        elif self._beat.wait_s(now_s) <= self._ahead_s:
+            self._send_at_beat(connection, self._beat)
 
-    def _send_at_beat(self, connection: Connection, now_s: float) -> None:
-        """Send one cell whatever there is to say, and at every sixth beat the status."""
+    def _send_at_beat(self, connection: Connection, beat: Beat) -> None:
+        """Send one cell whatever there is to say, and at every sixth beat the status.
+
+        All is sealed before the tick and nothing else is done until then: reading an alert from
+        the disk, and erasing one, take other times than a dummy, and a broker could measure that.
+        """
         self._beats += 1
-        if self._beats % _BEATS_PER_STATUS == 0:
-            self._send_status(connection, changed_only=False)
-        if not self._flow.may_send():
-            return
+        wanted = self._beats % _BEATS_PER_STATUS == 0 and self._status_message is None
+        status = self._status
+        status_cell = self._encoded(status) if wanted else None
+        may_send, now_s = self._flow.may_send(), time.monotonic()
         entry = self._next_letter(now_s)
-        if entry is not None:
-            self._send_letter(connection, entry)
+        sent_ns = self._now_ns() + int(beat.wait_s(now_s) * 1e9)
+        cell = self._cover(sent_ns) if entry is None else self._dispatched(entry, sent_ns)
+        while not beat.due(time.monotonic()):
+            time.sleep(beat.wait_s(time.monotonic()))
+        if status_cell is not None:
+            self._publish_status(connection, status, status_cell)
+        if not may_send:
             return
-        stamp_ns = self._now_ns()
-        cover = Cover(uuid7(stamp_ns), self._topics.source, utc_text(stamp_ns))
+        kind = "alert" if entry is None else entry.kind
+        message = connection.publish(self._topics.of(kind), cell)
         # Counted like an alert: a broker that withholds its answers must not see a difference.
-        message = connection.publish(self._topics.of("alert"), self._envelope.cell(cover))
-        self._flow.sent_cover(message)
+        if entry is None:
+            self._flow.sent_cover(message)
+        else:
+            self._flow.sent(entry.digest, message, time.monotonic())
+
+    def _cover(self, now_ns: int) -> bytes:
+        return self._envelope.cell(Cover(uuid7(now_ns), self._topics.source, utc_text(now_ns)))
 
     def _next_letter(self, now_s: float) -> Entry | None:
         """Return the letter to send now: an overdue one, one without a disk, or the oldest."""
@@ -388,20 +405,25 @@ class Courier:
         return None
 
     def _send_letter(self, connection: Connection, entry: Entry) -> None:
-        sent_ms = self._now_ns() // 1_000_000
-        waited_s = (sent_ms - entry.captured_ms) / 1000
-        delayed = entry.kind == "alert" and waited_s > self._settings.delayed_after_s
-        cell = self._envelope.dispatch(entry.letter, max(0, sent_ms), delayed=delayed)
+        cell = self._dispatched(entry, self._now_ns())
         message = connection.publish(self._topics.of(entry.kind), cell)
         self._flow.sent(entry.digest, message, time.monotonic())
 
-    def _send_status(self, connection: Connection, *, changed_only: bool) -> None:
+    def _dispatched(self, entry: Entry, sent_ns: int) -> bytes:
+        sent_ms = sent_ns // 1_000_000
+        waited_s = (sent_ms - entry.captured_ms) / 1000
+        delayed = entry.kind == "alert" and waited_s > self._settings.delayed_after_s
+        return self._envelope.dispatch(entry.letter, max(0, sent_ms), delayed=delayed)
+
+    def _send_status(self, connection: Connection) -> None:
+        """Send the status if it has changed."""
         status = self._status
-        if self._status_message is not None or (changed_only and status == self._status_sent):
-            return
-        self._status_message = connection.publish(
-            self._topics.of("status"), self._encoded(status), retain=True
-        )
+        if self._status_message is None and status != self._status_sent:
+            self._publish_status(connection, status, self._encoded(status))
+
+    def _publish_status(self, connection: Connection, status: StatusData, cell: bytes) -> None:
+        topic = self._topics.of("status")
+        self._status_message = connection.publish(topic, cell, retain=True)
         self._status_sent = status
 
     def _cells_fit(self) -> bool:

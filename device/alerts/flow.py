@@ -113,7 +113,9 @@ class Flow:
         if digest is None:
             return False
         if digest in self._underway:
+            # It never arrived, so that it counts as no try: the wait for its receipt stays short.
             self._underway[digest].due_s = again_s
+            self._underway[digest].tries -= 1
         return True
 
     def finished(self, digest: str) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import pytest
+import trustme
 from sqlalchemy import event
 
 from device.protocol.alert import decode_alert
@@ -13,10 +14,12 @@ from device.protocol.envelope import digest_of
 from device.protocol.identifiers import utc_ns, utc_text
 from device.protocol.keys import PrivateKeys
 from device.protocol.status import decode_status
+from tests.conftest import ROOT
 from tests.simulators.desk import Desk
 from tests.simulators.mosquitto import free_port, wait_until
 from tests.simulators.postgres import Postgres, absent
 from tools.desk.gateway.deliveries import deliveries
+from tools.desk.gateway.settings import EmitSettings
 from tools.lab.broker import EmbeddedBroker
 
 
@@ -126,6 +129,21 @@ def test_a_dummy_gets_one_receipt_of_the_same_size_and_leaves_nothing(desk, list
     assert {len(message.payload) for message in eavesdropper.of("receipt")} == {12_288}
     assert len(desk.rows()) == 1
     assert deliveries(desk.database)[0].last_seen is not None
+
+
+def test_a_burst_loses_nothing_and_every_message_has_one_receipt(scratch, mosquitto):
+    desk = Desk(scratch, mosquitto("max_queued_messages 10000").port)
+    events = []
+    desk.gateway(events.append)
+    device = desk.device().connect(desk.port)
+    cells = [device.sent(device.alert()[1]) for _ in range(1000)]
+    for cell in cells:
+        device.publish("alert", cell)
+    device.wait_for(1000)
+    wait_until(lambda: len(events) == 1000)
+    assert [alert.data.sequence for alert in _alerts(events)] == list(range(1, 1001))
+    assert len(device.receipts) == len(desk.rows()) == 1000
+    desk.close()
 
 
 def test_a_record_is_stored_receipted_and_emitted(desk):
@@ -419,3 +437,38 @@ def test_a_full_disk_means_no_receipt_until_there_is_room(small_desk):
     limit.pages = 1_000_000
     device.wait_for(4)
     assert len(small_desk.rows()) == 4
+
+
+def test_mutual_tls_and_the_published_access_list(scratch, mosquitto):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(scratch / "ca.pem")
+    server = authority.issue_cert("localhost", "127.0.0.1")
+    server.private_key_pem.write_to_path(scratch / "server.key")
+    server.cert_chain_pems[0].write_to_path(scratch / "server.pem")
+    client = authority.issue_cert(common_name="gateway")
+    client.private_key_and_cert_chain_pem.write_to_path(scratch / "gateway.pem")
+    acl = ROOT / "firmware_config/broker/acl"
+    broker = mosquitto(
+        f"cafile {scratch / 'ca.pem'}",
+        f"certfile {scratch / 'server.pem'}",
+        f"keyfile {scratch / 'server.key'}",
+        "tls_version tlsv1.3",
+        "require_certificate true",
+        "use_identity_as_username true",
+        f"acl_file {acl}",
+        f"listener {(plain := free_port())} 127.0.0.1",
+    )
+    desk = Desk(scratch, broker.port)
+    desk.gateway(
+        emit=EmitSettings(),
+        tls=True,
+        ca_file=str(scratch / "ca.pem"),
+        certificate_file=str(scratch / "gateway.pem"),
+    )
+    device = desk.device()
+    device.username = "d1"
+    device.connect(plain)
+    device.send_alert()
+    device.wait_for(1)
+    assert device.outcomes() == ["stored"]
+    desk.close()

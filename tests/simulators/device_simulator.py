@@ -37,6 +37,7 @@ class DeviceSimulator:
         self.receipts = []
         self.orders = []
         self.faults = []
+        self.username = None
         self._client = None
 
     def alert(self, sequence=None, captured_ns=None, crop=b"\xff\xd8jpeg"):
@@ -88,6 +89,8 @@ class DeviceSimulator:
             [(self.topics.of("receipt"), 1), (self.topics.of("command"), 1)]
         )
         client.reconnect_delay_set(1, 1)
+        if self.username:
+            client.username_pw_set(self.username)
         client.connect("127.0.0.1", port)
         client.loop_start()
         assert subscribed.wait(20)

@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
-from device.configuration import documentation
+from device.configuration import documentation, documentation_of
 from device.protocol.alert import ALERT_SCHEMA, Alert
 from device.protocol.cover import COVER_SCHEMA, Cover
 from device.protocol.order import ADJUDICATION_SCHEMA, COMMAND_SCHEMA, Adjudication, Command
 from device.protocol.receipt import RECEIPT_SCHEMA, Receipt
 from device.protocol.record import RECORD_SCHEMA, Record
 from device.protocol.status import STATUS_SCHEMA, Status
+from tools.desk.gateway.settings import Settings as DeskSettings
 from tools.lab.distances import table
 from tools.lab.evaluate.report import EVALUATION_SCHEMA, Evaluation
 from tools.lab.evaluate.statement import STATEMENT_SCHEMA, ThresholdStatement
@@ -60,13 +61,22 @@ def _text_for_readers(key: str, value: Any) -> Any:  # noqa: ANN401 - any JSON v
     return _for_readers(value)
 
 
+def _configuration() -> str:
+    desk = documentation_of(
+        DeskSettings,
+        "# `desk.toml`: the desk's gateway",
+        "The same rules; by default `desk.toml` of the working folder, else `--config`.",
+    )
+    return f"{documentation()}\n{desk.replace('## `[', '## Desk: `[')}"
+
+
 def pages() -> dict[Path, str]:
     """Return the path and the text of every generated page."""
     vision = (DOCS / "vision.md").read_text("utf-8")
     before, _, rest = vision.partition(_BEGIN)
     _, _, after = rest.partition(_END)
     return {
-        DOCS / "configuration.md": documentation(),
+        DOCS / "configuration.md": _configuration(),
         **{DOCS / f"schemas/{name}.schema.json": schema(*one) for name, one in MESSAGES.items()},
         DOCS / "schemas/evaluation.schema.json": schema(Evaluation, EVALUATION_SCHEMA),
         DOCS / "schemas/threshold-statement.schema.json": schema(

@@ -3,15 +3,12 @@
 Relative paths, also that of an SQLite database, count from the file's folder.
 """
 
-import difflib
-import re
-import tomllib
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from device.configuration import parse_as, read_text
 from device.errors import ConfigurationError
 from device.policy.transport import refusal
 from tools.desk.gateway.settings import LONGEST_H, EmitSettings, Settings
@@ -33,32 +30,12 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 def read_desk_configuration(path: Path) -> Settings:
     """Read `desk.toml`. Raises ConfigurationError naming the key and what is wrong."""
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError as error:
-        raise ConfigurationError(
-            f"The configuration {path} does not exist: give its path with --config."
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The configuration {path} cannot be read ({error}).") from error
-    return parse_desk_configuration(text, path)
+    return parse_desk_configuration(read_text(path), path)
 
 
 def parse_desk_configuration(text: str, path: Path) -> Settings:
     """Check a configuration's text; `path` gives the folder of relative paths and the name."""
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error
-    _refuse_unknown(tables, path)
-    for table, key in _PATH_FIELDS:
-        section = tables.get(table)
-        if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
-            section[key] = str(path.parent / Path(section[key]).expanduser())
-    try:
-        settings = msgspec.convert(tables, Settings)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{path}: {_sentence(str(error))}") from error
+    settings = parse_as(Settings, text, path, _PATH_FIELDS)
     settings = _with_absolute_database(settings, path)
     try:
         check_settings(settings)
@@ -111,31 +88,3 @@ def _with_absolute_database(settings: Settings, path: Path) -> Settings:
     place = (path.parent / url.removeprefix(_SQLITE)).absolute()
     desk = msgspec.structs.replace(settings.desk, database=f"{_SQLITE}{place}")
     return msgspec.structs.replace(settings, desk=desk)
-
-
-def _refuse_unknown(tables: dict[str, Any], path: Path) -> None:
-    known = {field.name: _keys(field.type) for field in msgspec.structs.fields(Settings)}
-    for table, section in tables.items():
-        if table not in known:
-            raise ConfigurationError(f"{path}: {_unknown('table', table, list(known))}")
-        for key in section if isinstance(section, dict) else ():
-            if key not in known[table]:
-                raise ConfigurationError(f"{path}, [{table}]: {_unknown('key', key, known[table])}")
-
-
-def _keys(section: Any) -> list[str]:  # noqa: ANN401 - a Struct class out of its annotations
-    return [field.name for field in msgspec.structs.fields(section)]
-
-
-def _unknown(what: str, name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f'did you mean "{close[0]}"?' if close else f"there are: {', '.join(known)}."
-    return f'the {what} "{name}" is unknown; {hint}'
-
-
-def _sentence(error: str) -> str:
-    """Turn msgspec's "… - at `$.broker.port`" into "broker.port: …"."""
-    message, _, where = error.partition(" - at ")
-    place = where.strip("`").removeprefix("$").removeprefix(".")
-    message = re.sub(r"Object missing required field `(\w+)`", r'the key "\1" is missing', message)
-    return f"{place}: {message}." if place else f"{message}."

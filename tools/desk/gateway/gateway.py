@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 _TICK_S = 0.25
 _DRAIN_S = 3.0
 _AT_ONCE = 256
+_MOST_WAITING = 4_096
+"""Messages in memory, 50 MB, while the database is away and the broker heeds no window."""
 
 
 class Gateway:
@@ -64,9 +67,12 @@ class Gateway:
         self._database = Database(settings.desk.database)
         self._alone = self._hold_alone()
         self._events: SimpleQueue[Any] = SimpleQueue()
-        client_id = f"passerby-gateway-{settings.gateway.name}"
+        # Neither can be guessed: with a certificate of the site one could end this connection by
+        # the id, or swallow a share of the alerts in the group.
+        client_id = f"passerby-gateway-{settings.gateway.name}-{keys.pseudonym('client id')}"
+        filters = partial(_filters, keys.pseudonym("group"))
         session_s = int(settings.gateway.session_h * 3600)
-        self._link = Link(settings.broker, client_id, session_s, _filters, self._events)
+        self._link = Link(settings.broker, client_id, session_s, filters, self._events)
         envelopes = Envelopes(keys, settings.desk.suite)
         self._inbox: deque[Arrival] = deque()
         self._tally = Tally()
@@ -170,26 +176,28 @@ class Gateway:
         wait_s = min(_TICK_S, self._answers.wait_s(time.monotonic()))
         if self._inbox and self._work.fault is None:
             wait_s = 0.0
-        try:
-            event = self._events.get(timeout=wait_s) if wait_s else self._events.get_nowait()
-            for _ in range(_AT_ONCE):
-                if isinstance(event, Received):
+        for _ in range(_AT_ONCE):
+            try:
+                event = self._events.get(timeout=wait_s) if wait_s else self._events.get_nowait()
+            except Empty:
+                return
+            wait_s = 0.0
+            if isinstance(event, Received):
+                # What finds no place is not acknowledged: its device sends it again.
+                if len(self._inbox) < _MOST_WAITING:
                     self._inbox.append(Arrival(event, time.monotonic()))
-                elif event is not None:
-                    self._link.handle(event)
-                event = self._events.get_nowait()
-        except Empty:
-            return
+            elif event is not None:
+                self._link.handle(event)
 
 
-def _filters(version: Version) -> list[str]:
+def _filters(group: str, version: Version) -> list[str]:
     """Return what to subscribe to.
 
     Alerts and records are shared between gateways. Status is not: a broker sends retained messages
     to plain subscriptions only, and storing it twice changes nothing.
     """
-    group = "$share/gateways/" if version == "5" else ""
-    return [f"{'' if kind == 'status' else group}passerby/v1/+/+/{kind}" for kind in LISTENED]
+    share = f"$share/{group}/" if version == "5" else ""
+    return [f"{'' if kind == 'status' else share}passerby/v1/+/+/{kind}" for kind in LISTENED]
 
 
 def _targets(settings: Settings, on_event: Callable[[Emission], None] | None) -> list[Target]:
