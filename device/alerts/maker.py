@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from device.matching.confirmation import Confirmed
 from device.protocol.alert import (
     LARGEST_CROP_BYTES,
     Alert,
@@ -15,6 +15,10 @@ from device.protocol.alert import (
 from device.protocol.bands import margin_band, score_band
 from device.protocol.identifiers import utc_text, uuid7
 from device.protocol.wording import NO_PAD
+
+if TYPE_CHECKING:
+    # The desk loads this room for its connection: it must not carry the vision room with it.
+    from device.matching.confirmation import Confirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class AlertMaker:
         self._circumstances = circumstances
         self._now_ns = now_ns
 
-    def draft(self, confirmed: Confirmed, captured_at_ns: int, crop: bytes | None) -> Draft:
+    def draft(self, confirmed: "Confirmed", captured_at_ns: int, crop: bytes | None) -> Draft:
         """Return the alert, but for its number.
 
         crop: JPEG of the face, for the verifier; one that no letter has room for is left out.

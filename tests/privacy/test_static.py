@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -86,12 +88,30 @@ def test_files_are_written_in_two_places_only():
     assert writers == {"device/files.py", "device/audit/log.py"}
 
 
+HTTP = {"urllib", "http", "requests", "httpx", "aiohttp"}
+
+
+def _speaks_http(path):
+    return any(name.split(".")[0] in HTTP for name in _names(path))
+
+
 def test_the_appliance_has_no_http_client_and_enrolment_neither():
-    for path in [*DEVICE, *sorted((ROOT / "tools/desk").rglob("*.py"))]:
-        assert not any(
-            name.split(".")[0] in {"urllib", "http", "requests", "httpx", "aiohttp"}
-            for name in _names(path)
-        ), path
+    for path in [*DEVICE, *sorted((ROOT / "tools/desk").glob("*.py"))]:
+        assert not _speaks_http(path), path
+    # The gateway hands opened alerts to the desk's own webhook; its settings check the address.
+    speakers = [
+        p.name for p in sorted((ROOT / "tools/desk/gateway").glob("*.py")) if _speaks_http(p)
+    ]
+    assert speakers == ["configuration.py", "webhook.py"]
+
+
+def test_the_gateway_does_not_carry_the_room_that_sees_faces():
+    code = "import sys, tools.desk.main, tools.desk.serve; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout.split()
+    assert "sqlalchemy" in loaded
+    assert not {"cv2", "numpy", "device.vision", "device.capture"} & set(loaded)
 
 
 def _words(name):

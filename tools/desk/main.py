@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from device import __version__
-from device.vision import default_directory
 from tools.console import guarded
 from tools.desk.arguments import add_gateway
-from tools.desk.enrolment import enrol
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,10 +39,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--embedder", default="omz-0095", metavar="NAME")
     command.add_argument("--detector", default="yunet-s-640x480", metavar="NAME")
-    command.add_argument("--models", type=Path, default=default_directory(), metavar="DIR")
-    command.set_defaults(call=enrol)
+    command.add_argument("--models", type=Path, metavar="DIR")
+    command.set_defaults(call=_enrol)
     add_gateway(commands)
     return parser
+
+
+def _enrol(options: argparse.Namespace) -> int:
+    # Loaded late: a gateway must not carry the detector and the embedder with it.
+    from device.vision import default_directory  # noqa: PLC0415
+    from tools.desk.enrolment import enrol  # noqa: PLC0415
+
+    options.models = options.models or default_directory()
+    return enrol(options)
 
 
 if __name__ == "__main__":
