@@ -12,8 +12,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import msgspec
-
+from device.alerts.choice import next_letter
 from device.alerts.connection import (
     CONNECT_TIMEOUT_S,
     Acknowledged,
@@ -31,16 +30,16 @@ from device.alerts.pace import Beat
 from device.alerts.patience import BackOff, VersionChoice
 from device.alerts.post import Post
 from device.alerts.refused import explain_code, is_taken
+from device.alerts.writer import Writer, farewell
 from device.errors import BrokerError, MessageError
 from device.protocol.cell import CELL_BYTES
-from device.protocol.cover import Cover
 from device.protocol.envelope import Envelope
-from device.protocol.identifiers import utc_text, uuid7
+from device.protocol.identifiers import uuid7
 from device.protocol.order import Adjudication, Command, Order
 from device.protocol.receipt import Receipt
 from device.protocol.record import Record
 from device.protocol.refusals import MisaddressedError
-from device.protocol.status import Status, StatusData
+from device.protocol.status import StatusData
 from device.protocol.topics import Topics, parse_topic
 from device.settings import AlertSettings, BrokerSettings
 
@@ -60,7 +59,9 @@ _BEATS_PER_STATUS = 6
 """With constant cover the status goes with every sixth beat, changed or not."""
 _STOP = object()
 _VANISHED = "The device vanished without a goodbye: power, network or a crash."
-_DEAD = "The courier's thread has died: restart the appliance."
+_STUCK_S = 120.0
+"""A turn of the thread that takes longer is no slow network any more."""
+_DEAD = "The courier's thread has died or is stuck: restart the appliance."
 
 
 class Courier:
@@ -86,6 +87,7 @@ class Courier:
         self._on_order = on_order
         self._on_refusal = on_refusal
         self._now_ns = now_ns
+        self._writer = Writer(envelope, topics.source, alerts.delayed_after_s, now_ns)
         self._events: SimpleQueue[Any] = SimpleQueue()
         self._flow = Flow(alerts.unreceipted, alerts.receipt_timeout_s)
         self._beat = Beat(alerts.cover_period_s) if alerts.cover == "constant" else None
@@ -101,12 +103,14 @@ class Courier:
         self._versions = VersionChoice(broker.protocol)
         self._back_off = BackOff()
         self._next_try_s = self._paused_until_s = self._heard_s = 0.0
+        self._turned_s = time.monotonic()
         self._stopped = False
         self._fault: str | None = f"Not yet connected to the broker {broker.host}:{broker.port}."
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
     def start(self) -> None:
         """See `AlertSink.start`."""
+        self._turned_s = time.monotonic()
         self._thread.start()
 
     def submit(self, draft: Draft) -> bool:
@@ -141,8 +145,11 @@ class Courier:
     @property
     def alive(self) -> bool:
         """See `AlertSink.alive`."""
-        started = self._thread.ident is not None
-        return not started or self._stopped or self._thread.is_alive()
+        if self._thread.ident is None or self._stopped:
+            return True
+        # paho gives a TLS handshake as long as the keepalive.
+        longest_s = max(_STUCK_S, 4 * self._broker.keepalive_s)
+        return self._thread.is_alive() and time.monotonic() - self._turned_s < longest_s
 
     @property
     def online(self) -> bool:
@@ -173,6 +180,7 @@ class Courier:
     def _run(self) -> None:
         while True:
             event = self._next_event()
+            self._turned_s = time.monotonic()
             if event is _STOP:
                 self._say_goodbye()
                 return
@@ -292,7 +300,7 @@ class Courier:
                 self._broker,
                 self.version,
                 self._envelope.client_id,
-                (self._topics.of("status"), self._encoded(self._farewell(_VANISHED))),
+                (self._topics.of("status"), self._written(farewell(self._status, _VANISHED))),
                 self._events,
                 keep_session=True,
             )
@@ -347,7 +355,10 @@ class Courier:
             return
         if self._beat is None:
             self._send_status(connection)
-            while now_s >= self._paused_until_s and (entry := self._next_letter(now_s)) is not None:
+            while (
+                now_s >= self._paused_until_s
+                and (entry := next_letter(self._post, self._flow, now_s)) is not None
+            ):
                 self._send_letter(connection, entry)
         elif self._status_sent is None:
             # The connection itself is visible: a status at its start tells nothing more.
@@ -364,11 +375,11 @@ class Courier:
         self._beats += 1
         wanted = self._beats % _BEATS_PER_STATUS == 0 and self._status_message is None
         status = self._status
-        status_cell = self._encoded(status) if wanted else None
+        status_cell = self._written(status) if wanted else None
         may_send, now_s = self._flow.may_send(), time.monotonic()
-        entry = self._next_letter(now_s)
-        sent_ns = self._now_ns() + int(beat.wait_s(now_s) * 1e9)
-        cell = self._cover(sent_ns) if entry is None else self._dispatched(entry, sent_ns)
+        entry = next_letter(self._post, self._flow, now_s)
+        in_s = beat.wait_s(now_s)
+        cell = self._writer.dummy() if entry is None else self._writer.letter(entry, in_s)
         while not beat.due(time.monotonic()):
             time.sleep(beat.wait_s(time.monotonic()))
         if status_cell is not None:
@@ -383,43 +394,16 @@ class Courier:
         else:
             self._flow.sent(entry.digest, message, time.monotonic())
 
-    def _cover(self, now_ns: int) -> bytes:
-        return self._envelope.cell(Cover(uuid7(now_ns), self._topics.source, utc_text(now_ns)))
-
-    def _next_letter(self, now_s: float) -> Entry | None:
-        """Return the letter to send now: an overdue one, one without a disk, or the oldest."""
-        while self._flow.may_send() and (digest := self._flow.overdue(now_s)) is not None:
-            entry = self._post.find(digest)
-            if entry is not None:
-                return entry
-            self._flow.finished(digest)
-        if not self._flow.may_send_new():
-            return None
-        for entry in self._post.in_memory():
-            if not self._flow.knows(entry.digest):
-                return entry
-        while (entry := self._post.after(self._flow.cursor)) is not None:
-            self._flow.cursor = entry.number
-            if not self._flow.knows(entry.digest):
-                return entry
-        return None
-
     def _send_letter(self, connection: Connection, entry: Entry) -> None:
-        cell = self._dispatched(entry, self._now_ns())
+        cell = self._writer.letter(entry)
         message = connection.publish(self._topics.of(entry.kind), cell)
         self._flow.sent(entry.digest, message, time.monotonic())
-
-    def _dispatched(self, entry: Entry, sent_ns: int) -> bytes:
-        sent_ms = sent_ns // 1_000_000
-        waited_s = (sent_ms - entry.captured_ms) / 1000
-        delayed = entry.kind == "alert" and waited_s > self._settings.delayed_after_s
-        return self._envelope.dispatch(entry.letter, max(0, sent_ms), delayed=delayed)
 
     def _send_status(self, connection: Connection) -> None:
         """Send the status if it has changed."""
         status = self._status
         if self._status_message is None and status != self._status_sent:
-            self._publish_status(connection, status, self._encoded(status))
+            self._publish_status(connection, status, self._written(status))
 
     def _publish_status(self, connection: Connection, status: StatusData, cell: bytes) -> None:
         topic = self._topics.of("status")
@@ -435,17 +419,8 @@ class Courier:
         )
         return False
 
-    def _encoded(self, status: StatusData) -> bytes:
-        now_ns = self._now_ns()
-        data = msgspec.structs.replace(status, connection=self._connection_id)
-        return self._envelope.cell(
-            Status(id=uuid7(now_ns), source=self._topics.source, time=utc_text(now_ns), data=data)
-        )
-
-    def _farewell(self, reason: str) -> StatusData:
-        return msgspec.structs.replace(
-            self._status, link="offline", state="stopped", reasons=[reason]
-        )
+    def _written(self, status: StatusData) -> bytes:
+        return self._writer.status(status, self._connection_id)
 
     def _say_goodbye(self) -> None:
         if self._connection is None:
@@ -453,7 +428,7 @@ class Courier:
         if self._online:
             status = self._status
             stopped = status.state == "stopped" and status.reasons
-            goodbye = self._encoded(self._farewell(status.reasons[0] if stopped else "Stopped."))
+            goodbye = self._written(farewell(status, status.reasons[0] if stopped else "Stopped."))
             message = self._connection.publish(self._topics.of("status"), goodbye, retain=True)
             self._await(message)
         self._connection.close()

@@ -2,8 +2,10 @@
 
 import re
 import socket
+import threading
 import time
 
+import msgspec
 import pytest
 
 from device.alerts import Courier, Limits, Post
@@ -300,6 +302,19 @@ def test_a_dead_thread_is_seen_and_an_orderly_stop_is_none(courier, mosquitto):
     wait_until(lambda: not other._thread.is_alive())
     assert not other.alive
     assert "thread has died" in other.fault
+
+
+def test_a_thread_that_is_stuck_is_seen_too(courier, mosquitto, monkeypatch):
+    monkeypatch.setattr(courier_module, "_STUCK_S", 1.0)
+    one = courier(mosquitto().port)
+    wait_until(lambda: one.online)
+    assert one.alive
+    monkeypatch.setattr(one, "_broker", msgspec.structs.replace(one._broker, keepalive_s=0))
+    released = threading.Event()
+    monkeypatch.setattr(one._post, "tend", released.wait)
+    wait_until(lambda: not one.alive)
+    released.set()
+    wait_until(lambda: one.alive)
 
 
 def test_an_alert_after_a_long_silence_goes_once_over_the_same_connection(

@@ -1,0 +1,25 @@
+"""Which letter leaves next, out of those that wait."""
+
+from device.alerts.flow import Flow
+from device.alerts.outbox import Entry
+from device.alerts.post import Post
+
+
+def next_letter(post: Post, flow: Flow, now_s: float) -> Entry | None:
+    """Return the letter to send now: an overdue one, one that no disk keeps, or the oldest."""
+    while flow.may_send() and (digest := flow.overdue(now_s)) is not None:
+        entry = post.find(digest)
+        if entry is not None:
+            return entry
+        # Receipted meanwhile, or too old to be kept.
+        flow.finished(digest)
+    if not flow.may_send_new():
+        return None
+    for entry in post.in_memory():
+        if not flow.knows(entry.digest):
+            return entry
+    while (entry := post.after(flow.cursor)) is not None:
+        flow.cursor = entry.number
+        if not flow.knows(entry.digest):
+            return entry
+    return None
