@@ -237,8 +237,13 @@ class AlertSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 15.0
     drain_s: Annotated[
         float,
-        _number("On stop, wait this long for the receipts of alerts that are under way.", 0, 60),
-    ] = 5.0
+        _number(
+            "On stop, wait this long for alerts to leave and for their receipts; what is left "
+            "leaves after the next start. Let it be longer than cover_period_s.",
+            0,
+            300,
+        ),
+    ] = 15.0
     receipt_timeout_s: Annotated[
         float,
         _number(

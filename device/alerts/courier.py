@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 _OWN_WINDOW = 16
 _TICK_S = 0.25
 _DRAIN_LOOK_S = 0.1
+_CONNECT_PATIENCE_S = 3.0
 _REFUSED_PAUSE_S = 5.0
 _SILENCE_S = 30.0
 """A message without an answer for this long: the link is half open."""
@@ -163,8 +164,11 @@ class Courier:
 
     def stop(self) -> int:
         """See `AlertSink.stop`."""
-        deadline = time.monotonic() + self._settings.drain_s
+        now_s = time.monotonic()
+        deadline, patience_s = now_s + self._settings.drain_s, now_s + _CONNECT_PATIENCE_S
         while self._thread.is_alive() and len(self) and time.monotonic() < deadline:
+            if not self._online and time.monotonic() > patience_s:
+                break  # there is nobody to wait for
             time.sleep(_DRAIN_LOOK_S)
         self._stopped = True
         self._events.put(_STOP)

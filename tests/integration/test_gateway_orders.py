@@ -154,7 +154,7 @@ def test_keys_are_made_once_and_devices_are_added_revoked_and_listed(desk, scrat
     assert "was revoked before" in passerby_desk("devices", "revoke", *names, code=2)
     passerby_desk("devices", "add", file, *names)
     shown = passerby_desk("devices", "list", "--config", config)
-    assert "urn:passerby:s1:d1" in shown
+    assert "s1/d1" in shown
     assert other.keys.public.fingerprint in shown
     assert "urn:passerby:s1:d1" in passerby_desk("delivery", "--config", config)
 

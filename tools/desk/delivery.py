@@ -2,12 +2,13 @@
 
 import argparse
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from tools.console import console
 from tools.desk.gateway.configuration import read_desk_configuration
 from tools.desk.gateway.database import Database
 from tools.desk.gateway.deliveries import Delivery, deliveries
+from tools.desk.shown import shown_device, shown_time
 
 _SHOWN_GAPS = 5
 
@@ -15,7 +16,15 @@ _SHOWN_GAPS = 5
 def show(options: argparse.Namespace) -> int:
     """Print the table of devices."""
     settings = read_desk_configuration(options.config)
-    table = Table("device", "last seen", "status", "newest", "missing", "epochs", "not emitted")
+    table = Table(
+        Column("device", no_wrap=True),
+        "last seen",
+        "status",
+        "newest",
+        "missing",
+        "epochs",
+        "not emitted",
+    )
     for one in deliveries(Database(settings.desk.database)):
         table.add_row(*_row(one))
     console.print(table)
@@ -33,8 +42,8 @@ def _row(one: Delivery) -> list[str]:
         gaps.insert(0, "…")
     waiting = ", ".join(f"{target}: {count}" for target, count in sorted(one.unemitted.items()))
     return [
-        one.source,
-        one.last_seen or "never",
+        shown_device(one.source),
+        shown_time(one.last_seen),
         "revoked" if one.revoked_at else status,
         str(one.newest or "-"),
         ", ".join(gaps) or "-",

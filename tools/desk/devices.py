@@ -4,7 +4,7 @@ import argparse
 import time
 from dataclasses import dataclass
 
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy import select, update
 
 from device.errors import ConfigurationError, MessageError
@@ -16,6 +16,7 @@ from tools.desk.gateway.configuration import read_desk_configuration
 from tools.desk.gateway.database import Database
 from tools.desk.gateway.tables import devices
 from tools.desk.keys import read_public_keys
+from tools.desk.shown import shown_device, shown_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,10 @@ def revoke(options: argparse.Namespace) -> int:
 
 def listing(options: argparse.Namespace) -> int:
     """`devices list`."""
-    table = Table("device", "fingerprint", "added", "last seen", "revoked")
+    table = Table(Column("device", no_wrap=True), "fingerprint", "added", "last seen", "revoked")
     for one in Register(_database(options)).listing():
-        cells = (one.source, one.keys.fingerprint, one.added_at, one.last_seen, one.revoked_at)
-        table.add_row(*(cell or "-" for cell in cells))
+        times = (shown_time(at) for at in (one.added_at, one.last_seen, one.revoked_at))
+        table.add_row(shown_device(one.source), one.keys.fingerprint, *times)
     console.print(table)
     return 0
 

@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from device.errors import ConfigurationError
 from device.protocol.order import LONGEST_VALIDITY_S
@@ -16,6 +16,7 @@ from tools.desk.gateway.database import Database
 from tools.desk.gateway.orderbook import Orders
 from tools.desk.gateway.settings import Settings
 from tools.desk.keys import read_private_keys
+from tools.desk.shown import shown_device, shown_time
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FINAL = {
@@ -57,11 +58,11 @@ def adjudicate(options: argparse.Namespace) -> int:
 def listing(options: argparse.Namespace) -> int:
     """`orders`: what became of them."""
     settings = read_desk_configuration(options.config)
-    table = Table("device", "no.", "order", "given", "expires", "state")
+    table = Table(Column("device", no_wrap=True), "no.", "order", "given", "expires", "state")
     states = set()
     for one in Orders(Database(settings.desk.database)).listing():
-        row = (one.source, str(one.sequence), one.action, one.given_at, one.expires_at, one.state)
-        table.add_row(*row)
+        times = (shown_time(one.given_at), shown_time(one.expires_at))
+        table.add_row(shown_device(one.source), str(one.sequence), one.action, *times, one.state)
         states.add(one.state)
     console.print(table)
     if "overtaken" in states:

@@ -104,8 +104,7 @@ class Database:
             )
         except ModuleNotFoundError as error:
             raise ConfigurationError(
-                f"desk.database {self.name} needs the package {error.name}: install "
-                "passerby[desk]."
+                f"desk.database {self.name} needs the package {error.name}: install passerby[desk]."
             ) from error
 
     def _make_file(self) -> None:
