@@ -20,7 +20,7 @@ from PIL import Image
 from device.bundles import load_list
 from device.configuration import DEFAULT_PATH
 from device.opencv import cv2
-from device.protocol.keys import PrivateKeys, encode_keys
+from device.protocol.keys import PrivateKeys, decode_public_keys, encode_keys
 from device.protocol.watchlist import DemonstrationList, Reference, encode_list
 
 SITE = {"site": "site-1", "id": "door-1"}
@@ -623,6 +623,71 @@ def test_doctor_names_every_fault_and_goes_on_after_each(bench):
 def test_doctor_with_a_wrong_configuration_is_refused(bench):
     path = bench.config(camera={"widht": 640})
     assert_refused(bench.run("passerby", "doctor", "--config", path), 2, path, '"widht"')
+
+
+# --- passerby identity, the desk's keys -----------------------------------------------------------
+
+
+def test_identity_makes_keys_once_and_writes_the_public_half(bench):
+    path = bench.config()
+    first = bench.run("passerby", "identity", "--config", path, "--out", "device.pub")
+    second = bench.run("passerby", "identity", "--config", path)
+    assert first.returncode == second.returncode == 0
+    fingerprint = decode_public_keys((bench.folder / "device.pub").read_bytes()).fingerprint
+    assert fingerprint in first.stdout
+    assert fingerprint in second.stdout
+    assert (bench.state / "identity.key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "does not exist"), (b"", "public keys"), (b"x" * 10_000, "too long")],
+)
+def test_run_without_good_keys_of_a_desk_is_refused_before_anything_is_opened(bench, content, said):
+    path = bench.config()
+    (bench.folder / "desk.pub").unlink()
+    if content is not None:
+        (bench.folder / "desk.pub").write_bytes(content)
+    result = bench.run("passerby", "run", "--config", path)
+    assert_refused(result, 2, "desk.public_keys", said)
+
+
+def test_run_with_a_damaged_identity_is_refused_and_does_not_replace_it(bench, clip):
+    path = bench.config()
+    bench.state.mkdir(exist_ok=True)
+    (bench.state / "identity.key").write_bytes(b"damaged")
+    assert_refused(bench.run("passerby", "run", "--config", path), 9, "identity.key", "restore")
+    assert (bench.state / "identity.key").read_bytes() == b"damaged"
+
+
+def test_run_with_a_damaged_outbox_goes_on_and_says_so(bench, clip):
+    path = bench.config()
+    bench.state.mkdir(exist_ok=True)
+    (bench.state / "outbox.sqlite").write_bytes(b"damaged" * 1000)
+    result = bench.run("passerby", "run", "--config", path)
+    assert result.returncode == 0
+    assert "outbox is damaged" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert (bench.state / "outbox.sqlite.damaged").exists()
+
+
+def test_run_with_damaged_orders_is_refused(bench, clip):
+    path = bench.config()
+    bench.state.mkdir(exist_ok=True)
+    (bench.state / "orders.json").write_text("{")
+    assert_refused(bench.run("passerby", "run", "--config", path), 9, "orders.json", "suspended")
+
+
+def test_doctor_shows_both_fingerprints_and_the_outbox(bench, clip):
+    path = bench.config()
+    result = bench.run("passerby", "doctor", "--config", path)
+    desk = decode_public_keys((bench.folder / "desk.pub").read_bytes())
+    lines = {line.split()[1]: line for line in result.stdout.splitlines() if " " in line}
+    assert desk.fingerprint in lines["desk"]
+    assert "none yet" in lines["outbox"]
+    (bench.folder / "desk.pub").unlink()
+    result = bench.run("passerby", "doctor", "--config", path)
+    assert any(line.startswith("FIX   desk ") for line in result.stdout.splitlines())
 
 
 # --- passerby-desk enrol --------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def passerby(scratch, watchlist, command, between):
     """Start `passerby run` on a clip; killed at the end of the test if it still runs."""
     started = []
 
-    def start(clip, port, *, pace="realtime", loop=False, wait=True):
+    def start(clip, port, *, pace="realtime", loop=False, wait=True, watchlist=watchlist):  # noqa: PLR0913
         (scratch / "desk.pub").write_bytes(encode_keys(between.desk_keys.public))
         (scratch / "state").mkdir(exist_ok=True)
         (scratch / "state/identity.key").write_bytes(encode_keys(between.device_keys))
@@ -209,3 +209,35 @@ def test_memory_stays_within_its_limit_and_flat(passerby, mosquitto, faces):
     assert process.poll() is None
     assert _rss_mb(process) < MEMORY_MB
     assert _rss_mb(process) - early < 5
+
+
+def test_orders_of_the_desk_are_obeyed_by_the_running_device(  # noqa: PLR0913, PLR0917 - fixtures
+    passerby, mosquitto, desk, faces, scratch, watchlist, between
+):
+    broker = mosquitto()
+    far = desk(broker.port)
+    shutil.copy(watchlist, scratch / "list.bin")
+    process = passerby(faces / "video/asl_A_help.mkv", broker.port, loop=True, watchlist="list.bin")
+    wait_until(lambda: any(status.data.state == "comparing" for status in far.statuses))
+    time.sleep(1.0)  # the device has subscribed
+
+    suspend = between.command("suspend", 1)
+    far.send("command", suspend)
+    wait_until(lambda: far.statuses[-1].data.last_order == suspend.id)
+    assert far.statuses[-1].data.state == "not comparing"
+    far.send("command", between.command("resume", 2))
+    wait_until(lambda: far.statuses[-1].data.state == "comparing")
+
+    far.send("command", between.command("end", 3))
+    wait_until(lambda: any(kind == "record" for kind, _ in far.heard))
+    wait_until(lambda: not (scratch / "list.bin").exists())
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    again = passerby(faces / "video/asl_A_help.mkv", broker.port, watchlist="list.bin", wait=False)
+    again.communicate(timeout=60)
+    assert again.returncode == 7
+    log = (scratch / "log").read_text()
+    assert "The desk has ended this deployment (drill)" in log
+    assert "Traceback" not in log
+    audit = (scratch / "state/audit.jsonl").read_text()
+    assert audit.count('"event":"order obeyed"') == 3
