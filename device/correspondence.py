@@ -1,12 +1,16 @@
 """Wires what a device needs to correspond with its desk: keys, outbox, courier, orders."""
 
 import signal
-import threading
+import time
 from pathlib import Path
+from typing import NoReturn
+
+import msgspec
 
 from device.alerts import Courier, Limits, Post
 from device.alerts.outbox import NAME
-from device.errors import NotArmedError
+from device.deployment import record_of_nothing
+from device.errors import BrokerError, NotArmedError
 from device.identity import envelope_for
 from device.notebook import Notebook
 from device.obedience import Obedience
@@ -45,20 +49,39 @@ def correspondence(settings: Settings) -> tuple[Courier, Notebook, Obedience]:
     return courier, notebook, obedience
 
 
-def deliver_the_rest(courier: Courier, obedience: Obedience) -> int:
-    """After the end of a deployment: deliver what still waits, until SIGTERM, and compare nothing.
+def deliver_the_rest(settings: Settings, parts: tuple[Courier, Notebook, Obedience]) -> NoReturn:
+    """After the end of a deployment: erase, deliver what still waits, compare nothing.
 
-    Raises NotArmedError when nothing waits any more.
+    Runs until nothing waits or SIGTERM. Raises NotArmedError then, BrokerError when the courier
+    dies.
     """
-    stopping = threading.Event()
+    courier, notebook, obedience = parts
+    stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    reasons = obedience.standing.reasons()
-    last_order = obedience.standing.last_order
+        signal.signal(number, lambda number, _frame: stopping.append(number))
+    notebook.erase(Path(settings.watchlist.path))
+    if obedience.standing.record_owed and courier.submit_record(record_of_nothing(settings)):
+        obedience.record_submitted()
     courier.start()
-    courier.report(StatusData("online", "not comparing", reasons, last_order=last_order))
-    while len(courier) and not stopping.wait(_LOOK_S):
+    while len(courier) and not stopping:
         obedience.obey()
-    courier.report(StatusData("offline", "stopped", reasons, last_order=last_order))
+        status = _ended(courier, notebook, obedience)
+        courier.report(status)
+        notebook.show(status, "not watched", courier.fault or "connected")
+        if not courier.alive:
+            raise BrokerError(courier.fault or "The courier has died.")
+        time.sleep(_LOOK_S)
+    status = msgspec.structs.replace(
+        _ended(courier, notebook, obedience), link="offline", state="stopped"
+    )
+    courier.report(status)
     courier.stop()
-    raise NotArmedError(" ".join(reasons))
+    notebook.show(status, "not watched", courier.fault or "connected")
+    raise NotArmedError(" ".join(obedience.standing.reasons()))
+
+
+def _ended(courier: Courier, notebook: Notebook, obedience: Obedience) -> StatusData:
+    faults = [notebook.fault] if notebook.fault is not None else []
+    reasons = [*obedience.standing.reasons(), *faults, *courier.alarms]
+    last_order = obedience.standing.last_order
+    return StatusData("online", "not comparing", reasons, last_order=last_order)

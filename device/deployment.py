@@ -6,6 +6,8 @@ from device.alerts.maker import Circumstances
 from device.audit import Ledger
 from device.protocol.identifiers import utc_text, uuid7
 from device.protocol.record import Record, RecordData
+from device.protocol.topics import Topics
+from device.settings import Settings
 
 
 def deployment_record(
@@ -29,3 +31,21 @@ def deployment_record(
             alerts=ledger.alerts,
         ),
     )
+
+
+def record_of_nothing(settings: Settings) -> Record:
+    """Return the record of a deployment whose counts a restart has taken: all unknown."""
+    now_ns = time.time_ns()
+    data = RecordData(
+        from_at="unknown",
+        until_at=utc_text(now_ns),
+        watchlist=None,
+        list_size="unknown",
+        threshold_id="unknown",
+        faces="unknown",
+        compared="unknown",
+        attacks="unknown",
+        alerts="unknown",
+    )
+    source = Topics(settings.device.site, settings.device.id).source
+    return Record(id=uuid7(now_ns), source=source, time=utc_text(now_ns), data=data)

@@ -31,13 +31,12 @@ class Effects:
 
     def obey(self, sink: AlertSink, record: Callable[[], Record]) -> None:
         """Let new orders take effect. record: makes the record that answers the end."""
-        for order in self._obedience.obey():
-            if not isinstance(order, Command) or order.data.action not in ("revoke", "end"):
-                continue
+        obeyed = self._obedience.obey()
+        if any(isinstance(o, Command) and o.data.action in ("revoke", "end") for o in obeyed):
             counted = record()
             self.apply()
-            if order.data.action == "end":
-                sink.submit_record(counted)
+            if self._obedience.standing.record_owed and sink.submit_record(counted):
+                self._obedience.record_submitted()
 
     def apply(self) -> None:
         """Make memory and disk agree with what is in force, also what was ordered before."""

@@ -28,6 +28,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
         Path(temporary).chmod(mode)
         Path(temporary).replace(path)
         temporary = None
+        _sync_folder(path.parent)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written ({error.strerror or error}); check the disk and the rights "
@@ -36,6 +37,34 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o600) -> bool:
+    """Make a file in one step; False when it is there already, and untouched.
+
+    Raises StorageError.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    write_atomically(temporary, data, mode)
+    try:
+        os.link(temporary, path)
+        _sync_folder(path.parent)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise StorageError(f"{path} cannot be made ({error.strerror or error}).") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name outlive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def shown(text: str) -> str:

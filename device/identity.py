@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from device.errors import ConfigurationError, MessageError, StorageError
-from device.files import write_atomically
+from device.files import write_new
 from device.protocol.envelope import Envelope
 from device.protocol.keys import (
     LARGEST_KEY_FILE_BYTES,
@@ -28,15 +28,15 @@ def own_keys(directory: Path) -> PrivateKeys:
     path = directory / NAME
     content = _content(path)
     if content is None:
-        keys = PrivateKeys.generate()
-        write_atomically(path, encode_keys(keys), mode=0o600)
-        return keys
+        # Another command may do the same at this moment: the first one's keys count.
+        write_new(path, encode_keys(PrivateKeys.generate()), mode=0o600)
+        content = _content(path) or b""
     try:
         return decode_private_keys(content)
     except MessageError as error:
         raise StorageError(
-            f"This device's keys in {path} cannot be used ({error}): restore the file, or remove "
-            "it and add the device to the desk anew."
+            f"This device's keys in {path} cannot be used ({error}): restore the file. Without it, "
+            "remove it and add the device to the desk anew: what waits in its outbox is then lost."
         ) from error
 
 

@@ -37,6 +37,7 @@ class Notebook:
         self._retry_at_s = 0.0
         self._rewrite_at_s = 0.0
         self._shown: LocalStatus | None = None
+        self._to_erase: Path | None = None
         self.fault: str | None = None
 
     def note(self, event: str, **details: str) -> None:
@@ -47,14 +48,22 @@ class Notebook:
             self.failed(error)
 
     def erase(self, path: Path) -> None:
-        """Erase a file and note it, once; a fault stays until it is gone."""
+        """Erase a file and note it; as long as it cannot be, that is a fault and tried again."""
+        self._to_erase = path
         try:
             path.unlink()
         except FileNotFoundError:
+            self._to_erase = None
             return
         except OSError as error:
-            self.failed(StorageError(f"{path} cannot be erased ({error.strerror or error})."))
+            self.failed(
+                StorageError(
+                    f"{path} must be erased and cannot be ({error.strerror or error}): erase it by "
+                    "hand, and correct the rights of its folder."
+                )
+            )
             return
+        self._to_erase = None
         self.note("erased", file=shown(path.name))
 
     def show(self, status: StatusData, camera: str, broker: str) -> None:
@@ -72,13 +81,15 @@ class Notebook:
         try:
             if self.fault is not None:
                 self._audit.check()
+            if self._to_erase is not None:
+                self.erase(self._to_erase)
             stamped = msgspec.structs.replace(local, at=utc_text(time.time_ns()))
             write_status(self._directory, stamped)
         except StorageError as error:
             self._shown = None
             self.failed(error)
             return
-        if self.fault is not None:
+        if self.fault is not None and self._to_erase is None:
             self.fault = None
             self.note("storage works again")
         self._shown = local

@@ -66,6 +66,17 @@ class Obedience:
         self._note_refusals()
         return [order for order in _drained(self._orders) if self._obeyed(order)]
 
+    def record_submitted(self) -> None:
+        """Note that the record which answers the end is in the outbox."""
+        after = msgspec.structs.replace(self.standing, record_owed=False)
+        try:
+            write_atomically(self._path, msgspec.json.encode(after))
+        except StorageError as error:
+            # Then it is submitted twice: the desk keeps both, by their ids.
+            self._notebook.failed(error)
+            return
+        self.standing = after
+
     def _obeyed(self, order: Order) -> bool:
         try:
             missing = self.standing.book(self._device).check(order, self._now_ns())

@@ -29,7 +29,7 @@ from device.alerts.outbox import Entry
 from device.alerts.pace import Beat
 from device.alerts.patience import BackOff, VersionChoice
 from device.alerts.post import Post
-from device.alerts.refused import explain_code, is_taken
+from device.alerts.refused import FAILURE, explain_code, is_taken
 from device.alerts.writer import Writer, farewell
 from device.errors import BrokerError, MessageError
 from device.protocol.cell import CELL_BYTES
@@ -48,6 +48,9 @@ log = logging.getLogger(__name__)
 _OWN_WINDOW = 16
 _TICK_S = 0.25
 _DRAIN_LOOK_S = 0.1
+_RESUBSCRIBE_S = 30.0
+_STATUS_AGAIN_S = 600.0
+"""Without cover an unchanged status goes again: the desk may have refused one by its clock."""
 _CONNECT_PATIENCE_S = 3.0
 _REFUSED_PAUSE_S = 5.0
 _SILENCE_S = 30.0
@@ -106,6 +109,9 @@ class Courier:
         self._next_try_s = self._paused_until_s = self._heard_s = 0.0
         self._turned_s = time.monotonic()
         self._stopped = False
+        self._subscription_fault: str | None = None
+        self._resubscribe_s = self._status_again_s = 0.0
+        self._narrow = False
         self._fault: str | None = f"Not yet connected to the broker {broker.host}:{broker.port}."
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
@@ -136,7 +142,7 @@ class Courier:
     @property
     def fault(self) -> str | None:
         """See `AlertSink.fault`."""
-        return self._fault if self.alive else _DEAD
+        return self._subscription_fault or self._fault if self.alive else _DEAD
 
     @property
     def alarms(self) -> list[str]:
@@ -208,11 +214,14 @@ class Courier:
 
     def _handle(self, event: object) -> None:
         if isinstance(event, Connected):
+            reason = f"The broker refuses this device: {event.reason}. Check [broker]."
             if event.accepted:
                 self._accepted(event)
+            elif event.unsupported_version:
+                self._not_accepted(reason, certain=True)
             else:
-                reason = f"The broker refuses this device: {event.reason}. Check [broker]."
-                self._not_accepted(reason, certain=event.unsupported_version)
+                # It has answered in this version: no reason to try another.
+                self._lost(reason)
         elif isinstance(event, Disconnected) and self._connection is not None:
             reason = (
                 f"The broker ended the connection ({event.reason}): does another client use the "
@@ -226,8 +235,10 @@ class Courier:
         elif isinstance(event, Acknowledged):
             self._heard_s = time.monotonic()
             self._answered(event)
-        elif isinstance(event, Subscribed) and event.refused is not None:
-            self._fault = f"The broker refuses receipts ({event.refused}). Check its ACL."
+        elif isinstance(event, Subscribed):
+            refused = f"The broker refuses receipts ({event.refused}). Check its ACL."
+            self._subscription_fault = refused if event.refused is not None else None
+            self._resubscribe_s = time.monotonic() + _RESUBSCRIBE_S
         elif isinstance(event, Received):
             self._received(event)
 
@@ -236,15 +247,20 @@ class Courier:
         self._online, self._fault, self._heard_s = True, None, now_s
         # One place of the window is the status's.
         window = max(1, min(_OWN_WINDOW, event.window) - 1)
+        self._narrow = event.window == 1
         self._flow.connected(window, same_session=event.same_session)
         self._largest_bytes = event.largest_bytes
         self._versions.accepted()
         self._back_off.online(now_s)
-        if self._connection is not None:
-            self._connection.subscribe([self._topics.of("receipt"), self._topics.of("command")])
+        self._subscription_fault = None
+        self._subscribe()
         if self._beat is not None:
             self._beat.start(now_s)
         log.info("connected to the broker, MQTT %s", self.version)
+
+    def _subscribe(self) -> None:
+        if self._connection is not None:
+            self._connection.subscribe([self._topics.of("receipt"), self._topics.of("command")])
 
     def _not_accepted(self, fault: str, *, certain: bool) -> None:
         if self._versions.not_accepted(certain=certain):
@@ -257,8 +273,13 @@ class Courier:
         fault = explain_code(event.code, event.reason)
         if event.message == self._status_message:
             self._status_message = None
-            if fault is not None and not is_taken(event.code):
+            # It is retained: that nobody listens just now is no fault.
+            if event.code < FAILURE:
+                self._fault = None
+            else:
                 self._fault = f"The status is not taken. {fault}"
+                self._status_sent = None
+                self._paused_until_s = time.monotonic() + _REFUSED_PAUSE_S
         elif is_taken(event.code):
             if self._flow.answered(event.message) is not None:
                 self._fault = None
@@ -311,6 +332,8 @@ class Courier:
             self._connection.open()
         except BrokerError as error:
             self._lost(str(error))
+        # Looking up a name and a handshake may have taken long: silence counts from here.
+        self._heard_s = time.monotonic()
 
     def _check_silence(self, now_s: float) -> None:
         """Notice a broker that does not answer; silence counts from the oldest open question."""
@@ -319,6 +342,9 @@ class Courier:
             if silent_s > CONNECT_TIMEOUT_S:
                 fault = "The broker accepts the connection but does not answer: is it MQTT there?"
                 self._not_accepted(fault, certain=False)
+        elif self._subscription_fault is not None and now_s >= self._resubscribe_s:
+            self._resubscribe_s = now_s + _RESUBSCRIBE_S
+            self._subscribe()
         elif not self._flow.unanswered and self._status_message is None:
             self._heard_s = now_s
         elif silent_s > _SILENCE_S:
@@ -358,17 +384,23 @@ class Courier:
         if not self._online or connection is None or not self._cells_fit():
             return
         if self._beat is None:
-            self._send_status(connection)
-            while (
-                now_s >= self._paused_until_s
-                and (entry := next_letter(self._post, self._flow, now_s)) is not None
-            ):
-                self._send_letter(connection, entry)
-        elif self._status_sent is None:
+            if now_s >= self._paused_until_s:
+                self._send_at_once(connection, now_s)
+        elif self._status_sent is None and now_s >= self._paused_until_s:
             # The connection itself is visible: a status at its start tells nothing more.
             self._send_status(connection)
         elif self._beat.wait_s(now_s) <= self._ahead_s:
             self._send_at_beat(connection, self._beat)
+
+    def _send_at_once(self, connection: Connection, now_s: float) -> None:
+        if now_s >= self._status_again_s:
+            self._status_sent = None
+        if not (self._narrow and self._flow.unanswered):
+            self._send_status(connection)
+        if self._narrow and self._status_message is not None:
+            return
+        while (entry := next_letter(self._post, self._flow, now_s)) is not None:
+            self._send_letter(connection, entry)
 
     def _send_at_beat(self, connection: Connection, beat: Beat) -> None:
         """Send one cell whatever there is to say, and at every sixth beat the status.
@@ -380,7 +412,8 @@ class Courier:
         wanted = self._beats % _BEATS_PER_STATUS == 0 and self._status_message is None
         status = self._status
         status_cell = self._written(status) if wanted else None
-        may_send, now_s = self._flow.may_send(), time.monotonic()
+        busy = self._narrow and (status_cell is not None or self._status_message is not None)
+        may_send, now_s = self._flow.may_send() and not busy, time.monotonic()
         entry = next_letter(self._post, self._flow, now_s)
         in_s = beat.wait_s(now_s)
         cell = self._writer.dummy() if entry is None else self._writer.letter(entry, in_s)
@@ -413,6 +446,7 @@ class Courier:
         topic = self._topics.of("status")
         self._status_message = connection.publish(topic, cell, retain=True)
         self._status_sent = status
+        self._status_again_s = time.monotonic() + _STATUS_AGAIN_S
 
     def _cells_fit(self) -> bool:
         if self._largest_bytes is None or self._largest_bytes >= LARGEST_PACKET_BYTES:

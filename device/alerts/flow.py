@@ -36,6 +36,7 @@ class Flow:
         self._messages: dict[int, str] = {}
         self.cursor = 0
         """Number of the last letter on the disk that was looked at."""
+        self._openings = 0
 
     @property
     def unanswered(self) -> int:
@@ -66,6 +67,11 @@ class Flow:
                 self._underway[digest].message = None
                 self._underway[digest].due_s = 0.0
         self._messages.clear()
+
+    def read_from(self, openings: int) -> None:
+        """Begin with the oldest letter again when the outbox was opened anew."""
+        if openings != self._openings:
+            self._openings, self.cursor = openings, 0
 
     def may_send(self) -> bool:
         """True while the broker's window has room."""

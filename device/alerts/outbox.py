@@ -11,7 +11,8 @@ No thread of its own; every call takes the lock.
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -41,7 +42,12 @@ CREATE TABLE IF NOT EXISTS life (
     sequence INTEGER NOT NULL
 );
 """
-_COLUMNS = "number, kind, captured_ms, queued_ms, digest, letter"
+_COLUMNS = (
+    # As bytes whatever a flipped bit says that they are: text that is no UTF-8 cannot be read.
+    "number, CAST(kind AS BLOB), captured_ms, queued_ms, CAST(digest AS BLOB), "
+    "CAST(letter AS BLOB)"
+)
+_CLOCKS_APART_MS = 300_000
 _CHECKPOINT_PAGES = 256
 """The log is folded into the file after 1 MB of it, which bounds both."""
 _OVERHEAD_BYTES = 256
@@ -113,17 +119,22 @@ class Outbox:
                 f"The outbox was written by another version of Passerby (format {version}): go "
                 "back to that version and let it deliver what waits."
             )
-        with self._transaction():
-            # One statement at a time: executescript would commit in between.
-            for statement in _SCHEMA.split(";")[:-1]:
-                base.execute(statement)
-            epoch = uuid7(self._now_ms() * 1_000_000)
-            base.execute("INSERT OR IGNORE INTO life VALUES (1, ?, 0)", (epoch,))
-            base.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        if version == 0:
+            # Only a new file is written to: an old one must open on a full disk too.
+            self._make()
         self._epoch: str = base.execute("SELECT epoch FROM life").fetchone()[0]
         self._bytes: int = base.execute(
             "SELECT COALESCE(SUM(LENGTH(letter) + ?), 0) FROM letters", (_OVERHEAD_BYTES,)
         ).fetchone()[0]
+
+    def _make(self) -> None:
+        with self._transaction():
+            # One statement at a time: executescript would commit in between.
+            for statement in _SCHEMA.split(";")[:-1]:
+                self._base.execute(statement)
+            epoch = uuid7(self._now_ms() * 1_000_000)
+            self._base.execute("INSERT OR IGNORE INTO life VALUES (1, ?, 0)", (epoch,))
+            self._base.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
     @property
     def epoch(self) -> str:
@@ -156,15 +167,18 @@ class Outbox:
                 self._bytes += added
         return number
 
-    def adopt(self, entry: Entry) -> None:
-        """Keep a letter of another outbox, if it is not here yet. Raises StorageError."""
+    def adopt(self, entries: Iterable[Entry]) -> None:
+        """Keep letters of another outbox that are not here, all or none. Raises StorageError."""
+        added = 0
         with self._lock, _explained():
-            if self._one("SELECT COUNT(*) FROM letters WHERE digest = ?", entry.digest):
-                return
             with self._transaction():
-                sealed = Sealed(entry.kind, entry.captured_ms, entry.letter)
-                self._insert(sealed, entry.queued_ms)
-            self._bytes += len(entry.letter) + _OVERHEAD_BYTES
+                for entry in entries:
+                    if self._one("SELECT COUNT(*) FROM letters WHERE digest = ?", entry.digest):
+                        continue
+                    sealed = Sealed(entry.kind, entry.captured_ms, entry.letter)
+                    self._insert(sealed, entry.queued_ms)
+                    added += len(entry.letter) + _OVERHEAD_BYTES
+            self._bytes += added
 
     def after(self, number: int) -> Entry | None:
         """Return the oldest living letter with a greater number. Raises StorageError."""
@@ -174,7 +188,7 @@ class Outbox:
                 "WHERE number > ? AND dead IS NULL ORDER BY number LIMIT 1",
                 (number,),
             ).fetchone()
-        return _entry(row) if row is not None else None
+            return self._entry(row) if row is not None else None
 
     def remove(self, digest: str) -> int | None:
         """Forget the letter of a receipt; return its number, or None. Raises StorageError."""
@@ -188,7 +202,7 @@ class Outbox:
                 f"SELECT {_COLUMNS} FROM letters WHERE digest = ? AND dead IS NULL",  # noqa: S608 - constant
                 (digest,),
             ).fetchone()
-        return _entry(row) if row is not None else None
+            return self._entry(row) if row is not None else None
 
     def bury(self, digest: str, reason: str) -> None:
         """Never send a letter again, but keep it until its age removes it. Raises StorageError."""
@@ -198,6 +212,27 @@ class Outbox:
     def expire(self, before_ms: int) -> int:
         """Erase what was queued before; return how many. Raises StorageError."""
         return len(self._delete("queued_ms < ?", before_ms))
+
+    def correct_clock(self, since: int, shift_ms: int, now_ms: int) -> None:
+        """Move the times of letters that were queued by a wrong clock. Raises StorageError.
+
+        since: number after which letters were queued by it. Whatever then is still queued in the
+        future counts as queued now, so that it expires some day.
+        """
+        with self._lock, _explained(), self._transaction():
+            self._base.execute(
+                "UPDATE letters SET queued_ms = queued_ms + ? WHERE number > ?", (shift_ms, since)
+            )
+            self._base.execute(
+                "UPDATE letters SET queued_ms = ? WHERE queued_ms > ?",
+                (now_ms, now_ms + _CLOCKS_APART_MS),
+            )
+
+    def newest(self) -> int:
+        """Return the greatest number that was given, 0 where none was. Raises StorageError."""
+        with self._lock, _explained():
+            row = self._base.execute("SELECT seq FROM sqlite_sequence").fetchone()
+        return int(row[0]) if row is not None else 0
 
     def waiting(self) -> int:
         """Return how many letters wait. Raises StorageError."""
@@ -241,6 +276,29 @@ class Outbox:
             ),
         )
         return int(cursor.lastrowid or 0)
+
+    def _entry(self, row: tuple[Any, ...]) -> Entry:
+        """Return a letter as it is now: a flipped bit must not stop those behind it.
+
+        Its digest is that of the bytes which are sent, because the desk's answer will name them; a
+        letter that no longer opens is refused by the desk, and set aside then.
+        """
+        number, kind, captured_ms, queued_ms, kept, letter = row
+        digest = digest_of(bytes(letter))
+        if digest.encode() != kept:
+            # On a disk that cannot be written either, it is sent again until it is too old.
+            with suppress(sqlite3.Error), self._transaction():
+                self._base.execute(
+                    "UPDATE OR IGNORE letters SET digest = ? WHERE number = ?", (digest, number)
+                )
+        return Entry(
+            number,
+            "record" if kind == b"record" else "alert",
+            captured_ms if isinstance(captured_ms, int) else 0,
+            queued_ms if isinstance(queued_ms, int) else 0,
+            digest,
+            bytes(letter),
+        )
 
     def _one(self, query: str, *values: object) -> Any:  # noqa: ANN401 - SQLite's value
         return self._base.execute(query, values).fetchone()[0]
@@ -303,10 +361,6 @@ def _as_storage_error(error: sqlite3.Error) -> StorageError:
         sqlite3.SQLITE_CANTOPEN: "check device.state_directory and its rights",
     }.get(primary if primary is not None else -1, "restart the appliance")
     return StorageError(f"The outbox cannot be used ({error}); {advice}.")
-
-
-def _entry(row: tuple[Any, ...]) -> Entry:
-    return Entry(row[0], row[1], row[2], row[3], row[4], bytes(row[5]))
 
 
 def connect_file(path: Path) -> sqlite3.Connection:

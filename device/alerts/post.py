@@ -23,7 +23,13 @@ from device.alerts.outbox import (
     connect_file,
     connect_memory,
 )
-from device.alerts.salvage import damaged_copy, set_aside
+from device.alerts.salvage import (
+    damaged_files,
+    mark_saved,
+    saved_files,
+    set_aside,
+    whole_letters,
+)
 from device.errors import PasserbyError, StorageError
 from device.protocol.envelope import Envelope
 from device.protocol.identifiers import utc_ns, utc_text
@@ -37,6 +43,9 @@ _RETRY_S = 5.0
 _EXPIRE_EVERY_S = 60.0
 _MEMORY_BYTES = 2_000_000
 _NOTES = 3
+_LOST_SHOWN_S = 600.0
+"""So long the status says that alerts were lost: with cover it leaves once a minute only."""
+_CLOCK_JUMP_MS = 60_000
 _FULL = (
     "Alerts were lost: the outbox is full and keeps the oldest. Bring the broker or the desk back, "
     "or raise alerts.outbox_mb."
@@ -81,13 +90,20 @@ class Post:
         self._notes: list[str] = []
         # The processing thread submits, the courier's thread does all the rest.
         self._lock = threading.RLock()
-        self._lost = False
+        self._lost_shown_until_s = float("-inf")
+        self._offset_ms = self._clock_offset_ms()
+        self._queued_before = 0
+        self._receipted: set[str] = set()
+        self._waited = 0
+        self.openings = 0
+        """How often the file was opened: its numbers may have begun anew each time."""
         self._tend()
 
     @property
     def alarms(self) -> list[str]:
         """What is wrong, a sentence each; empty when all is well."""
-        found = [self._disk_alarm, _FULL if self._lost else None, *self._notes]
+        full = self._now_s() < self._lost_shown_until_s
+        found = [self._disk_alarm, _FULL if full else None, *self._notes]
         return [alarm for alarm in found if alarm]
 
     def submit(self, draft: Draft) -> bool:
@@ -104,7 +120,10 @@ class Post:
         """Keep the record of a deployment. False when there was no room."""
         now_ms = self._now_ms()
         letter = self._envelope.letter(record)
-        return self._keep(lambda _e, _s: Sealed("record", now_ms, letter), numbered=False)
+        kept = self._keep(lambda _e, _s: Sealed("record", now_ms, letter), numbered=False)
+        if not kept:
+            self._note("The record of the deployment had no room in the outbox.")
+        return kept
 
     def tend(self) -> None:
         """Do what time asks for: try a failed disk again, erase what is too old."""
@@ -113,6 +132,7 @@ class Post:
 
     def _do_what_is_due(self) -> None:
         now_s = self._now_s()
+        self._mind_the_clock()
         if self._disk is None and now_s >= self._retry_at_s:
             self._tend()
         if now_s >= self._expire_at_s:
@@ -130,6 +150,11 @@ class Post:
                 found.append(entry)
         return found
 
+    @property
+    def readable(self) -> bool:
+        """True while the disk can be asked: None from it then means that there is none."""
+        return self._disk is not None
+
     def after(self, number: int) -> Entry | None:
         """Return the oldest letter on the disk with a greater number."""
         with self._lock:
@@ -146,10 +171,15 @@ class Post:
         with self._lock:
             # In both, when moving from memory to the disk was cut short.
             in_memory = self._memory is not None and self._memory.remove(digest) is not None
-            gone = self._on_disk(lambda disk: disk.remove(digest)) is not None or in_memory
-            # Room again: what was refused is gone, and the desk sees the gap in the numbers.
-            self._lost = self._lost and not gone
-            return gone
+            gone = self._on_disk(lambda disk: disk.remove(digest)) is not None
+            if not self.readable:
+                # It must not be sent again, and goes as soon as the disk works.
+                self._receipted.add(digest)
+            return gone or in_memory
+
+    def receipted(self, digest: str) -> bool:
+        """Return whether a letter has its receipt, but could not be removed yet."""
+        return digest in self._receipted
 
     def bury(self, digest: str, reason: str) -> None:
         """Give up on a letter that the desk has refused for good; it stays until it is too old."""
@@ -161,10 +191,13 @@ class Post:
                 self._memory.bury(digest, reason)
 
     def waiting(self) -> int:
-        """Return how many letters wait, as far as can be told."""
+        """Return how many letters wait; at least one when the disk cannot be asked."""
         with self._lock:
             in_memory = self._memory.waiting() if self._memory is not None else 0
-            return in_memory + (self._on_disk(lambda disk: disk.waiting()) or 0)
+            on_disk = self._on_disk(lambda disk: disk.waiting())
+            # What cannot be asked is not taken for empty.
+            self._waited = on_disk if on_disk is not None else max(1, self._waited)
+            return in_memory + self._waited
 
     def close(self) -> None:
         """Give the file free."""
@@ -190,42 +223,56 @@ class Post:
             except StorageError as error:
                 self._failed(error)
             else:
-                self._lost = self._lost or number is None
-                return number
+                return self._noted(number)
         if self._memory is None:
             self._memory = Outbox(connect_memory, _MEMORY_BYTES, self._now_ms)
         number = self._memory.append(seal, numbered=numbered)
-        self._lost = self._lost or number is None
+        return self._noted(number)
+
+    def _noted(self, number: int | None) -> int | None:
+        if number is None:
+            self._lost_shown_until_s = self._now_s() + _LOST_SHOWN_S
         return number
 
     def _tend(self) -> None:
         """Open the outbox on the disk, saving what a damaged one still holds."""
         self._retry_at_s = self._now_s() + _RETRY_S
         try:
+            damaged_files(self._path)  # finishes a move that a power cut interrupted
             try:
                 self._disk = self._open()
             except DamagedOutboxError as error:
                 log.error("%s", error)  # noqa: TRY400 - a sentence, no traceback
-                saved = set_aside(self._path)
+                set_aside(self._path)
                 self._disk = self._open()
-                self._note(
-                    "The outbox was damaged; what could be read of it is delivered. The card may "
-                    "be worn out: replace it."
-                )
-                self._adopt(self._disk, saved)
-            if self._memory is not None:
-                self._adopt(self._disk, self.in_memory())
-                self._memory = None
+            self._take_in(self._disk)
             self._disk_alarm = None
         except StorageError as error:
             self._failed(error)
 
     def _open(self) -> Outbox:
-        return Outbox(self._connect, self._limits.outbox_bytes, self._now_ms)
+        disk = Outbox(self._connect, self._limits.outbox_bytes, self._now_ms)
+        self.openings += 1
+        return disk
 
-    def _adopt(self, disk: Outbox, letters: list[Entry]) -> None:
-        for entry in letters:
-            disk.adopt(entry)
+    def _take_in(self, disk: Outbox) -> None:
+        """Bring what was opened up to date: saved letters, those in memory, late receipts."""
+        if self.openings == 1:
+            self._queued_before = disk.newest()
+        for damaged in damaged_files(self._path):
+            self._note(
+                "The outbox was damaged; what could be read of it is delivered. The card may be "
+                "worn out: replace it."
+            )
+            disk.adopt(whole_letters(damaged))
+            mark_saved(self._path, damaged)
+        if self._memory is not None:
+            disk.adopt(self.in_memory())
+            self._memory = None
+        while self._receipted:
+            digest = next(iter(self._receipted))
+            disk.remove(digest)
+            self._receipted.discard(digest)
 
     def _on_disk(self, use: Callable[[Outbox], Result | None]) -> Result | None:
         """Use the outbox on the disk; None when it fails, which an alarm then says."""
@@ -260,11 +307,25 @@ class Post:
         self._erase_damaged(before_ms)
 
     def _erase_damaged(self, before_ms: int) -> None:
-        aside = damaged_copy(self._path)
-        with suppress(OSError):
-            if aside.stat().st_mtime * 1000 < before_ms:
-                for old in aside.parent.glob(aside.name + "*"):
+        for old in saved_files(self._path):
+            with suppress(OSError):
+                if old.stat().st_mtime * 1000 < before_ms:
                     old.unlink(missing_ok=True)
+
+    def _clock_offset_ms(self) -> int:
+        return self._now_ms() - int(self._now_s() * 1000)
+
+    def _mind_the_clock(self) -> None:
+        """Correct the ages of what was queued by a wrong clock: a Pi starts with one."""
+        shift_ms = self._clock_offset_ms() - self._offset_ms
+        if abs(shift_ms) < _CLOCK_JUMP_MS or self._disk is None:
+            return
+        self._offset_ms += shift_ms
+        try:
+            self._disk.correct_clock(self._queued_before, shift_ms, self._now_ms())
+        except StorageError as error:
+            self._offset_ms -= shift_ms
+            self._failed(error)
 
     def _note(self, sentence: str) -> None:
         if sentence not in self._notes:

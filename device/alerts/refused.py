@@ -4,7 +4,8 @@ No answer loses an alert: what was not taken is sent again. A message is never t
 alert, since all are cells of one size, so that there is nothing to throw away.
 """
 
-_FAILURE = 128
+FAILURE = 128
+"""Reason codes from here on are refusals."""
 _NO_SUBSCRIBER = 16
 _ADVICE = {
     _NO_SUBSCRIBER: "Nobody has subscribed to this device's alerts: start the desk's gateway.",
@@ -23,7 +24,7 @@ _ADVICE = {
 
 def is_taken(code: int) -> bool:
     """True when the broker has taken the message and somebody has subscribed."""
-    return code != _NO_SUBSCRIBER and code < _FAILURE
+    return code != _NO_SUBSCRIBER and code < FAILURE
 
 
 def explain_code(code: int, reason: str) -> str | None:

@@ -17,11 +17,12 @@ from device.alerts.connection import CONNECT_TIMEOUT_S, Connected, Connection
 from device.alerts.courier import LARGEST_PACKET_BYTES
 from device.alerts.diagnosis import diagnose, expiry_note
 from device.alerts.outbox import NAME as OUTBOX
-from device.alerts.outbox import Outbox, OutboxInUseError, connect_file
+from device.alerts.outbox import Outbox, connect_file
 from device.bundles import load_list
 from device.capture import source_for
 from device.configuration import DEFAULT_PATH, read_configuration
 from device.errors import BrokerError, ModelError, NotArmedError, PasserbyError, StorageError
+from device.files import hold_alone
 from device.identity import desk_keys, own_keys
 from device.matching import Gallery
 from device.opencv import cv2
@@ -193,13 +194,16 @@ def _outbox(settings: Settings) -> str:
     if not path.exists():
         return "none yet"
     try:
-        outbox = Outbox(lambda: connect_file(path), 0, lambda: 0)
-    except OutboxInUseError:
+        alone = hold_alone(path.with_name("lock"))
+    except StorageError:
+        # Looking into it would lock out the appliance.
         return "in use by the running appliance"
-    try:
-        waits, dead = outbox.waiting(), outbox.dead()
-    finally:
-        outbox.close()
+    with alone:
+        outbox = Outbox(lambda: connect_file(path), 0, lambda: 0)
+        try:
+            waits, dead = outbox.waiting(), outbox.dead()
+        finally:
+            outbox.close()
     aside = f", {dead} that the desk could not open" if dead else ""
     return f"{waits} alerts wait for their receipt{aside}"
 

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
 def _run(settings: Settings, *, ledger: bool) -> int:
     courier, notebook, obedience = correspondence(settings)
     if obedience.standing.ended is not None:
-        return deliver_the_rest(courier, obedience)
+        deliver_the_rest(settings, (courier, notebook, obedience))
     watchlist = load_list(Path(settings.watchlist.path))
     source = source_for(settings.camera)
     catalogue = Catalogue.configured(settings.models.directory)

@@ -17,6 +17,7 @@ class Standing(Struct, frozen=True, forbid_unknown_fields=True):
     """The orders in force.
 
     sequence: of the newest order. last_order: its id. suspended, ended: the reason given, or null.
+    record_owed: the end was not answered with the deployment's record yet.
     revoked: references that are no longer looked for. outcomes: what verifiers found of the newest
     alerts, by the alert's id, for the stop rule.
     """
@@ -25,6 +26,7 @@ class Standing(Struct, frozen=True, forbid_unknown_fields=True):
     last_order: str | None = None
     suspended: str | None = None
     ended: str | None = None
+    record_owed: bool = False
     revoked: tuple[str, ...] = ()
     outcomes: dict[str, str] = {}
 
@@ -64,7 +66,7 @@ def _resume(standing: Standing, _reason: str, _reference: str) -> Standing:
 
 
 def _end(standing: Standing, reason: str, _reference: str) -> Standing:
-    return msgspec.structs.replace(standing, ended=reason)
+    return msgspec.structs.replace(standing, ended=reason, record_owed=True)
 
 
 def _revoke(standing: Standing, _reason: str, reference: str) -> Standing:

@@ -668,7 +668,7 @@ def test_run_with_a_damaged_outbox_goes_on_and_says_so(bench, clip):
     assert result.returncode == 0
     assert "outbox is damaged" in result.stderr
     assert "Traceback" not in result.stderr
-    assert (bench.state / "outbox.sqlite.damaged").exists()
+    assert (bench.state / "outbox.sqlite.saved-1").exists()
 
 
 def test_run_with_damaged_orders_is_refused(bench, clip):

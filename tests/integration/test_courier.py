@@ -10,6 +10,7 @@ import pytest
 
 from device.alerts import Courier, Limits, Post
 from device.alerts import courier as courier_module
+from device.alerts.connection import Connection, Subscribed
 from device.alerts.courier import _STOP
 from device.protocol.cell import CELL_BYTES
 from device.protocol.status import StatusData
@@ -262,7 +263,7 @@ def test_a_full_outbox_refuses_the_newest_and_says_so(mosquitto, courier, desk):
     one.submit(make_draft())
     wait_until(lambda: len(far.alerts) == sum(taken) + 1)
     assert far.sequences()[-1] == 9  # the gap tells the desk what was refused
-    wait_until(lambda: one.alarms == [])
+    assert "outbox is full" in one.alarms[0]  # for a while, so that a status has it
 
 
 def test_a_refused_letter_is_set_aside_and_does_not_block_the_next(mosquitto, courier, desk):
@@ -451,3 +452,56 @@ class TestCover:
         one.report(ONLINE)
         wait_until(lambda: len(far.statuses) >= 4)
         assert len({status.id for status in far.statuses}) == len(far.statuses)
+
+
+def test_nobody_listening_to_the_status_is_no_fault(mosquitto, courier):
+    one = courier(mosquitto().port)
+    one.report(ONLINE)
+    wait_until(lambda: one.online and one._status_sent is not None)
+    wait_until(lambda: one._status_message is None)
+    assert one.fault is None
+
+
+def test_a_refused_subscription_stays_a_fault_until_it_is_granted(mosquitto, courier, desk):
+    broker = mosquitto()
+    desk(broker.port)
+    one = courier(broker.port)
+    wait_until(lambda: one.online)
+    time.sleep(0.5)
+    one._events.put(Subscribed("Not authorized"))
+    one.submit(make_draft())
+    wait_until(lambda: len(one) == 0)
+    assert "refuses receipts" in one.fault
+    one._resubscribe_s = 0.0
+    wait_until(lambda: one.fault is None)
+
+
+def test_a_refusal_in_mqtt_5_does_not_leave_mqtt_5(mosquitto, courier):
+    one = courier(mosquitto(anonymous=False).port)
+    wait_until(lambda: one._back_off._failures >= 4)
+    assert one.version == "5"
+    assert "refuses this device" in one.fault
+
+
+def test_a_slow_look_up_of_the_name_is_not_taken_for_silence(mosquitto, courier, monkeypatch):
+    monkeypatch.setattr(courier_module, "CONNECT_TIMEOUT_S", 0.5)
+    quick = Connection.open
+
+    def slow(connection):
+        time.sleep(1.0)
+        quick(connection)
+
+    monkeypatch.setattr(Connection, "open", slow)
+    one = courier(mosquitto().port)
+    wait_until(lambda: one.online)
+
+
+def test_a_broker_that_takes_one_message_at_a_time_gets_one(mosquitto, courier, desk):
+    broker = mosquitto("max_inflight_messages 1")
+    far = desk(broker.port)
+    one = courier(broker.port)
+    for _ in range(5):
+        one.submit(make_draft())
+        one.report(StatusData("online", "comparing", software=str(_)))
+    wait_until(lambda: len(one) == 0)
+    assert sorted(set(far.sequences())) == [1, 2, 3, 4, 5]

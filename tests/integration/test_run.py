@@ -1,5 +1,6 @@
 """`passerby run` as a user starts it: real models, real clip, real broker."""
 
+import json
 import os
 import shutil
 import signal
@@ -233,9 +234,18 @@ def test_orders_of_the_desk_are_obeyed_by_the_running_device(  # noqa: PLR0913, 
     wait_until(lambda: not (scratch / "list.bin").exists())
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
+
+    # As after a power cut just behind the order: neither the list erased nor the record sent.
+    shutil.copy(watchlist, scratch / "list.bin")
+    orders = json.loads((scratch / "state/orders.json").read_text())
+    assert orders["record_owed"] is False
+    (scratch / "state/orders.json").write_text(json.dumps(orders | {"record_owed": True}))
     again = passerby(faces / "video/asl_A_help.mkv", broker.port, watchlist="list.bin", wait=False)
     again.communicate(timeout=60)
     assert again.returncode == 7
+    assert not (scratch / "list.bin").exists()
+    records = [message.data for kind, message in far.heard if kind == "record"]
+    assert [record.alerts for record in records][1:] == ["unknown"]
     log = (scratch / "log").read_text()
     assert "The desk has ended this deployment (drill)" in log
     assert "Traceback" not in log

@@ -115,8 +115,8 @@ class OutboxModel(RuleBasedStateMachine):
     def _adopt(self, letter):
         self.maybe = ("append", letter, None)
         entry = Entry(1, "alert", 0, self.now_ms, digest_of(letter), letter)
-        self.outbox.adopt(entry)
-        self.outbox.adopt(entry)
+        self.outbox.adopt([entry, entry])
+        self.outbox.adopt([entry])
         self.maybe = None
         self.model[letter] = [False, self.now_ms]
 

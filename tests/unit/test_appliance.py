@@ -9,8 +9,8 @@ import numpy as np
 from device.capture import Camera
 from device.errors import CameraError
 from device.settings import MatchingSettings
-from tests.simulators.sink import RecordingSink
 from tests.simulators.appliance import assembled
+from tests.simulators.sink import RecordingSink
 from tests.simulators.street import HEIGHT, Person, StreetSource, eye, gallery, settings
 
 WALKERS = [Person(30, 10, y=40, speed=40), Person(90, 300, y=220, speed=-20)]

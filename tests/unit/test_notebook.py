@@ -197,3 +197,19 @@ def test_the_status_file_holds_the_status_and_no_counts(notebook, state):
     written = msgspec.json.decode((state / NAME).read_bytes())
     assert set(written) == {"at", "process", "camera", "broker", "status"}
     assert set(written["status"]) == set(StatusData.__struct_fields__)
+
+
+def test_a_file_that_cannot_be_erased_stays_a_fault_until_it_is_gone(tmp_path, monkeypatch):
+    clock = [0.0]
+    notebook = Notebook(tmp_path / "state", now_s=lambda: clock[0])
+    victim = tmp_path / "list.bin"
+    victim.mkdir()  # a folder cannot be unlinked, whoever asks
+    notebook.erase(victim)
+    for _ in range(3):
+        clock[0] += 10
+        notebook.show(COMPARING, "camera", "broker")
+        assert "must be erased" in notebook.fault
+    victim.rmdir()
+    clock[0] += 10
+    notebook.show(COMPARING, "camera", "broker")
+    assert notebook.fault is None

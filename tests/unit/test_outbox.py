@@ -168,8 +168,8 @@ def test_another_process_cannot_open_it_too(open_outbox, path):
 def test_a_letter_is_adopted_once(open_outbox):
     outbox = open_outbox()
     entry = Entry(77, "record", 1, 2, digest_of(letter(7)), letter(7))
-    outbox.adopt(entry)
-    outbox.adopt(entry)
+    outbox.adopt([entry, entry])
+    outbox.adopt([entry])
     (found,) = letters_of(outbox)
     assert (found.kind, found.captured_ms, found.queued_ms) == ("record", 1, 2)
 
