@@ -7,8 +7,9 @@ import time
 
 import pytest
 import trustme
-from sqlalchemy import event
+from sqlalchemy import event, insert
 
+from device.errors import StorageError
 from device.protocol.alert import decode_alert
 from device.protocol.envelope import digest_of
 from device.protocol.identifiers import utc_ns, utc_text
@@ -18,8 +19,12 @@ from tests.conftest import ROOT
 from tests.simulators.desk import Desk
 from tests.simulators.mosquitto import free_port, wait_until
 from tests.simulators.postgres import Postgres, absent
+from tools.desk.gateway import gateway as gateway_module
+from tools.desk.gateway.database import UnstorableError
 from tools.desk.gateway.deliveries import deliveries
+from tools.desk.gateway.orderbook import Orders
 from tools.desk.gateway.settings import EmitSettings
+from tools.desk.gateway.tables import emissions, lanes, statuses
 from tools.lab.broker import EmbeddedBroker
 
 
@@ -222,6 +227,57 @@ def test_a_status_is_emitted_once_and_an_old_one_changes_nothing(desk):
     assert deliveries(desk.database)[0].link == "offline"
     device.wait_for(1)
     assert device.outcomes() == ["stored"]
+
+
+def test_a_status_from_the_future_is_refused_and_does_not_blind_the_desk(small_desk, caplog):
+    events = []
+    small_desk.gateway(events.append)
+    device = small_desk.device().connect(small_desk.port)
+    device.say(device.status(time_ns=time.time_ns() + 10**13))
+    status = device.say(device.status())
+    wait_until(lambda: events)
+    assert [one.id for one in events] == [status.id]
+    assert "dropped: a status from the future" in caplog.text
+
+
+def test_a_device_with_new_keys_begins_anew_also_with_its_status(desk):
+    desk.gateway(lambda _: None)
+    old = desk.device().connect(desk.port)
+    old.say(old.status(time_ns=time.time_ns() + 10**11))
+    wait_until(lambda: deliveries(desk.database)[0].link == "online")
+    desk.register.revoke(old.topics, utc_text(1))
+    desk.register.add(old.topics, old.keys.public, utc_text(2))
+    assert deliveries(desk.database)[0].link == "online"
+    desk.register.revoke(old.topics, utc_text(3))
+    old.close()
+    new = desk.device().connect(desk.port)
+    assert deliveries(desk.database)[0].link is None
+    new.say(new.status())
+    wait_until(lambda: deliveries(desk.database)[0].link == "online")
+
+
+def test_a_gateway_of_the_longest_name_sends_orders(desk):
+    gateway = desk.gateway(lambda _: None, name="g" * 32)
+    device = desk.device().connect(desk.port)
+    Orders(desk.database).command(desk.keys.public, device.topics.source, 60, "suspend", "A.")
+    wait_until(lambda: device.orders)
+    # SQLite does not mind; PostgreSQL does.
+    assert len(gateway._dispatcher._holder) <= lanes.c.holder.type.length
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        (lanes, {"source": "urn:passerby:s1:d9", "target": "t"}),
+        (lanes, {"source": "urn:passerby:s1:d1", "target": None}),
+        (emissions, {"alert": 7, "target": "t", "emitted_at": utc_text(0)}),
+        (statuses, {"source": "urn:passerby:s1:d1"}),
+    ],
+)
+def test_a_row_that_breaks_a_rule_of_the_database_is_not_tried_again(desk, table, row):
+    desk.device()
+    with pytest.raises(UnstorableError), desk.database.writing() as connection:
+        connection.execute(insert(table), row)
 
 
 def test_a_will_of_an_earlier_connection_is_not_believed(small_desk):
@@ -437,6 +493,28 @@ def test_a_full_disk_means_no_receipt_until_there_is_room(small_desk):
     limit.pages = 1_000_000
     device.wait_for(4)
     assert len(small_desk.rows()) == 4
+
+
+def test_what_finds_no_place_in_memory_comes_again(small_desk, monkeypatch):
+    monkeypatch.setattr(gateway_module, "_AT_ONCE", 4)
+    monkeypatch.setattr(gateway_module, "_MOST_WAITING", 10)
+    gateway = small_desk.gateway(lambda _: None)
+    device = small_desk.device().connect(small_desk.port)
+    store, away = gateway._work._store, [True]
+    take = store.take
+
+    def taken(*batch):
+        if away:
+            raise StorageError("The database is away.")
+        return take(*batch)
+
+    monkeypatch.setattr(store, "take", taken)
+    for _ in range(40):
+        device.send_alert()
+    wait_until(lambda: any("more than this gateway can store" in one for one in gateway.faults))
+    away.clear()
+    wait_until(lambda: len(small_desk.rows()) == 40)
+    wait_until(lambda: gateway.faults == [])
 
 
 def test_mutual_tls_and_the_published_access_list(scratch, mosquitto):

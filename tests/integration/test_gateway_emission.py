@@ -11,12 +11,15 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
 import pytest
 
 from device.protocol.alert import decode_alert
+from device.settings import BrokerSettings
 from tests.conftest import ROOT
 from tests.simulators.desk import Desk
 from tests.simulators.mosquitto import wait_until
+from tools.desk.gateway import Gateway, patience
 from tools.desk.gateway.settings import EmitSettings
 
 
@@ -122,6 +125,26 @@ def test_a_webhook_that_is_down_is_said_in_a_sentence(desk, hook):
     wait_until(lambda: any("answers 500 instead of 2xx" in fault for fault in gateway.faults))
 
 
+def test_an_event_that_is_not_taken_holds_up_its_own_device_only(desk, monkeypatch):
+    monkeypatch.setattr(patience, "_FIRST_S", 1000.0)
+    taken = []
+
+    def take(event):
+        if event.source.endswith("d1"):
+            raise RuntimeError("no")
+        taken.append(event.id)
+
+    gateway = desk.gateway(take)
+    first, second = (desk.device(name).connect(desk.port) for name in ("d1", "d2"))
+    first.send_alert()
+    wait_until(lambda: gateway.faults)
+    alerts = []
+    for _ in range(3):
+        alerts.append(second.send_alert().id)
+        wait_until(lambda: taken == alerts)
+    assert gateway.faults
+
+
 def test_requests_are_signed_as_standard_webhooks(desk, hook, scratch):
     secret = scratch / "secret"
     secret.write_text("whsec_" + base64.b64encode(b"s" * 24).decode() + "\n")
@@ -177,6 +200,26 @@ def test_events_wait_until_somebody_subscribes_to_the_local_topic(desk, listen):
     assert decode_alert(bytes(message.payload)).id == alert.id
     wait_until(lambda: listener.of("status"))
     assert listener.of("status")[0].retain
+
+
+def test_a_local_broker_that_goes_and_comes_back_gets_what_waits(desk, mosquitto, listen):
+    local = mosquitto()
+    settings = desk.settings(emit=EmitSettings(to=("mqtt",)))
+    elsewhere = BrokerSettings("127.0.0.1", local.port, tls=False)
+    gateway = Gateway(msgspec.structs.replace(settings, emit_mqtt=elsewhere))
+    desk.gateways.append(gateway)
+    gateway.start()
+    device = desk.device().connect(desk.port)
+    device.say(device.status())
+    before = listen(local.port, topic="passerby-desk/#")
+    wait_until(lambda: before.of("status"))
+    local.kill()
+    alert = device.send_alert()
+    wait_until(lambda: gateway.faults)
+    local.start()
+    listener = listen(local.port, topic="passerby-desk/#")
+    wait_until(lambda: listener.of("alert"), timeout_s=30)
+    assert decode_alert(bytes(listener.of("alert")[0].payload)).id == alert.id
 
 
 def test_standard_output_is_json_lines_and_the_end_is_clean(desk):

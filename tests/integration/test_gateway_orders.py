@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from sqlalchemy import update
 
 from device.protocol.envelope import desk_source
 from device.protocol.identifiers import utc_text
@@ -15,6 +16,8 @@ from tests.simulators.desk import Desk
 from tests.simulators.device_simulator import DeviceSimulator
 from tests.simulators.mosquitto import wait_until
 from tools.desk.gateway.orderbook import Orders
+from tools.desk.gateway.tables import devices
+from tools.desk.gateway.tables import orders as order_table
 
 
 @pytest.fixture
@@ -93,6 +96,25 @@ def test_an_order_waits_for_a_device_that_is_away_and_is_sealed_anew_each_time(d
     assert not any(message.retain for message in eavesdropper.of("command"))
 
 
+def test_what_cannot_be_read_of_one_device_keeps_no_order_from_another(desk, caplog):
+    orders = Orders(desk.database)
+    sources = [desk.device(f"d{number}").topics.source for number in (1, 2, 3)]
+    for source in sources:
+        orders.command(desk.keys.public, source, 600, "suspend", "A.")
+    with desk.database.writing() as connection:
+        of_first, of_second = devices.c.source == sources[0], order_table.c.source == sources[1]
+        connection.execute(update(devices).where(of_first).values(public_keys="{}"))
+        connection.execute(update(order_table).where(of_second).values(event="{}"))
+    third = desk.devices[2].connect(desk.port)
+    desk.gateway(lambda _: None)
+    third.say(third.status())
+    wait_until(lambda: third.orders)
+    time.sleep(1.5)
+    said = [record.message for record in caplog.records if "cannot be sent" in record.message]
+    assert [source in one for source, one in zip(sources, said, strict=False)] == [True, True]
+    assert len(said) == 2
+
+
 def test_orders_keep_their_order_and_what_was_overtaken_is_not_called_obeyed(desk):
     device = desk.device()
     orders = Orders(desk.database)
@@ -156,7 +178,7 @@ def test_keys_are_made_once_and_devices_are_added_revoked_and_listed(desk, scrat
     shown = passerby_desk("devices", "list", "--config", config)
     assert "s1/d1" in shown
     assert other.keys.public.fingerprint in shown
-    assert "urn:passerby:s1:d1" in passerby_desk("delivery", "--config", config)
+    assert "s1/d1" in passerby_desk("delivery", "--config", config)
 
 
 def test_every_mistake_is_a_sentence(desk, scratch):

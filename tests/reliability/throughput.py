@@ -108,6 +108,8 @@ class Road:
         text = desk.write_configuration().read_text()
         text = text.replace('suite = "x25519"', f'suite = "{suite}"')
         text = text.replace("tls = false\n", "tls = true\n")
+        # The session of a desk that never comes back would hoard what all later journeys say.
+        text = text.replace("[broker]\n", "session_h = 0\n[broker]\n")
         text += "".join(f'{name} = "{getattr(self._gateway, name)}"\n' for name in _FILES)
         path = desk.folder / "desk-tls.toml"
         path.write_text(text)

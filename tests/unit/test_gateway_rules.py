@@ -1,5 +1,9 @@
 """The gateway's rules, without broker and database: what a message means, and what is news."""
 
+import itertools
+import time
+from queue import SimpleQueue
+
 import pytest
 
 from device.errors import ConfigurationError
@@ -7,8 +11,11 @@ from device.protocol.envelope import digest_of
 from device.protocol.identifiers import utc_text, uuid7
 from device.protocol.keys import PrivateKeys, encode_keys
 from device.protocol.status import Status, StatusData
+from device.settings import BrokerSettings
 from tests.simulators.device_simulator import DeviceSimulator
+from tools.desk.gateway import link as link_module
 from tools.desk.gateway.configuration import parse_desk_configuration
+from tools.desk.gateway.happenings import Connected, Disconnected, Received
 from tools.desk.gateway.intake import (
     Damaged,
     Device,
@@ -23,7 +30,7 @@ from tools.desk.gateway.intake import (
 )
 from tools.desk.gateway.patience import Patience
 from tools.desk.gateway.refusals import Tally
-from tools.desk.gateway.statuses import Known, is_news, is_replay
+from tools.desk.gateway.statuses import Known, is_news, is_premature, is_replay
 
 DESK = PrivateKeys.generate()
 NOW_NS = 1_790_000_000_123_000_000
@@ -121,6 +128,86 @@ def test_a_status_is_news_when_it_is_later_and_a_will_once():
     assert is_replay(later, gone)
     assert is_news(_status(6, connection="b"), gone)
     assert is_replay(_status(-1, "offline", "c"), _known(later))
+
+
+def test_a_status_that_is_far_ahead_of_the_clock_is_premature():
+    assert not is_premature(_status(-(10**6)), NOW_NS)
+    assert not is_premature(_status(300), NOW_NS)
+    assert is_premature(_status(301), NOW_NS)
+
+
+class SlowConnection:
+    """Stands for a connection that takes a while to make."""
+
+    alive = True
+
+    def __init__(self, *_):
+        self.closed = False
+
+    def open(self):
+        SlowConnection.made.append(self)
+        next(SlowConnection.waits)
+
+    def close(self, *, polite=True):
+        self.closed = True
+
+
+@pytest.fixture
+def link(monkeypatch):
+    """A link whose connections take 7 s each, by its own clock."""
+    clock = [100.0]
+    SlowConnection.made = []
+    SlowConnection.waits = (clock.__setitem__(0, clock[0] + 7.0) for _ in itertools.count())
+    monkeypatch.setattr(link_module, "Connection", SlowConnection)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    return link_module.Link(BrokerSettings(), "id", 0, lambda _: [], SimpleQueue())
+
+
+def _try(link):
+    """Let a link connect anew; return the connection."""
+    link._next_try_s = 0.0
+    link.tick()
+    return SlowConnection.made[-1]
+
+
+def _answer(link, reason):
+    link.handle(
+        Connected(_try(link), not reason, reason, reason == "Unsupported protocol version", 16)
+    )
+
+
+def test_a_connection_that_was_slow_to_make_is_not_taken_for_dead(link):
+    connection = _try(link)
+    link.tick()
+    assert not connection.closed
+    assert link.fault is None
+
+
+def test_only_hang_ups_and_an_unknown_version_lead_to_mqtt_3_1_1(link):
+    for _ in range(4):
+        _answer(link, "Not authorized")
+        assert "refuses this gateway: Not authorized" in link.fault
+        assert link.version == "5"
+    _answer(link, "Unsupported protocol version")
+    assert link.version == "3.1.1"
+    # It may have been a mistake: MQTT 5 has another try.
+    _answer(link, "Not authorized")
+    assert link.version == "5"
+    for _ in range(3):
+        link.handle(Disconnected(_try(link), "hung up"))
+    assert link.version == "3.1.1"
+
+
+def test_a_message_that_finds_no_place_ends_its_own_connection_only(link):
+    _answer(link, "")
+    first = SlowConnection.made[-1]
+    overflow = Received(first, "t", b"", 1)
+    link.refuse(overflow)
+    assert first.closed
+    assert not link.ready
+    _answer(link, "")
+    link.refuse(overflow)
+    assert link.ready
 
 
 def test_the_log_of_a_flood_is_short(caplog):

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from rich.table import Column, Table
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from device.errors import ConfigurationError, MessageError
 from device.protocol.identifiers import utc_text
@@ -14,7 +14,7 @@ from device.protocol.topics import Topics, parse_topic
 from tools.console import console
 from tools.desk.gateway.configuration import read_desk_configuration
 from tools.desk.gateway.database import Database
-from tools.desk.gateway.tables import devices
+from tools.desk.gateway.tables import devices, statuses
 from tools.desk.keys import read_public_keys
 from tools.desk.shown import shown_device, shown_time
 
@@ -60,6 +60,9 @@ class Register:
                 .where(devices.c.source == topics.source)
                 .values(public_keys=content, revoked_at=None)
             )
+            if there.public_keys != content:
+                # A device that was set up anew begins anew, also with what time it is.
+                connection.execute(delete(statuses).where(statuses.c.source == topics.source))
 
     def revoke(self, topics: Topics, now: str) -> None:
         """Listen to a device no more. Raises ConfigurationError when there is none."""

@@ -35,10 +35,15 @@ class Backlog:
         self._database = database
         self._target = target
         self._made: set[str] = set()
+        self._floor = 0
+        """All alerts up to this number have arrived: they are not looked at again."""
 
     def sources(self) -> list[str]:
         """Return the devices that have something for this target."""
-        letters = exists().where(alerts.c.source == devices.c.source, held, ~self._arrived())
+        if self._database.is_sqlite:
+            # Numbers come in the order of commits here; on PostgreSQL a lower one may come later.
+            self._raise_floor()
+        letters = exists().where(alerts.c.source == devices.c.source, self._open())
         status = exists().where(statuses.c.source == devices.c.source, ~self._shown())
         query = select(devices.c.source).where(or_(letters, status)).order_by(devices.c.source)
         with self._database.reading() as connection:
@@ -72,7 +77,7 @@ class Backlog:
     def _waiting(self, connection: Connection, source: str) -> list[Waiting]:
         letters = connection.execute(
             select(alerts.c.number, alerts.c.kind, alerts.c.id, alerts.c.event)
-            .where(alerts.c.source == source, held, ~self._arrived())
+            .where(alerts.c.source == source, self._open())
             .order_by(func.coalesce(alerts.c.epoch, _NO_EPOCH), alerts.c.sequence, alerts.c.number)
             .limit(_BATCH)
         )
@@ -101,6 +106,17 @@ class Backlog:
         connection.execute(delete(shown).where(*where))
         row = {"source": emission.source, "target": self._target, "status": emission.id}
         connection.execute(self._database.insert_or_ignore(shown), row)
+
+    def _raise_floor(self) -> None:
+        numbers = select(alerts.c.number).order_by(alerts.c.number)
+        with self._database.reading() as connection:
+            # In this order: what is stored between the two questions must stay above the floor.
+            newest = connection.execute(select(func.max(alerts.c.number))).scalar()
+            first = connection.execute(numbers.where(self._open()).limit(1)).scalar()
+        self._floor = newest or 0 if first is None else first - 1
+
+    def _open(self) -> ColumnElement[bool]:
+        return and_(alerts.c.number > self._floor, held, ~self._arrived())
 
     def _lane(self, source: str) -> ColumnElement[bool]:
         return and_(lanes.c.source == source, lanes.c.target == self._target)

@@ -5,6 +5,7 @@ made. MQTT 3.1.1 knows neither shared subscriptions nor message expiry; it works
 """
 
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -34,8 +35,10 @@ _UNLIMITED_WINDOW = 65_535
 _OUR_WINDOW = 64
 """Messages that the broker may have under way to us, unanswered."""
 _LARGEST_BYTES = 16_384
-_MOST_WAITING = 4_096
-"""A broker that ignores our window is not let fill the memory; what is left out comes again."""
+_READ_AHEAD = 256
+"""Mosquitto 2.0.11 heeds our window only while nothing waits: then every acknowledgement frees a
+whole window. What is not read stays in the socket, which holds back any broker."""
+_LOOK_S = 0.002
 
 
 class Connection:
@@ -57,6 +60,7 @@ class Connection:
         self._version = version
         self._session_s = session_s
         self._events = events
+        self._closing = False
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -136,6 +140,7 @@ class Connection:
 
     def close(self, *, polite: bool = True) -> None:
         """End the connection; the session stays. Not polite: without waiting for a dead broker."""
+        self._closing = True
         with suppress(OSError, ValueError):
             sock: Any = self._client.socket()
             if polite or sock is None:
@@ -196,8 +201,8 @@ class Connection:
     def _on_message(
         self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage
     ) -> None:
-        if self._events.qsize() > _MOST_WAITING:
-            return
+        while self._events.qsize() > _READ_AHEAD and not self._closing:
+            time.sleep(_LOOK_S)
         try:
             topic = message.topic
         except UnicodeDecodeError:

@@ -13,7 +13,14 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+)
 from sqlalchemy.schema import Table
 
 from device.errors import ConfigurationError, StorageError
@@ -149,8 +156,8 @@ class Database:
             reason = " ".join(str(error.orig).split())
             code = getattr(error.orig, "sqlite_errorcode", None)
             sentence = f"The database {self.name} cannot be used ({reason}); {_advice(code)}."
-            kind = type(error.orig).__name__
-            unstorable = kind in {"DataError", "IntegrityError", "NumericValueOutOfRange"}
+            # The drivers' own types have many names; these two stand for all of a kind.
+            unstorable = isinstance(error, DataError | IntegrityError)
             raise (UnstorableError if unstorable else StorageError)(sentence) from error
         except SQLAlchemyError as error:
             reason = type(error).__name__

@@ -37,7 +37,7 @@ class Dispatcher:
         self._now_ns = now_ns
         self._next_s = 0.0
         self._taken: list[str] = []
-        self._fault: str | None = None
+        self._faults: set[str] = set()
 
     def send(self, online: Collection[str]) -> None:
         """Send what is due. online: devices that have just reported; theirs goes at once."""
@@ -49,13 +49,21 @@ class Dispatcher:
             taken, self._taken = self._taken, []
             if taken:
                 self._orders.published(taken)
-            for due in self._orders.due(self._holder, self._again_s, tuple(online)):
-                self._publish(due)
-            self._fault = None
+            due = self._orders.due(self._holder, self._again_s, tuple(online))
+            faults = {fault for one in due if (fault := self._tried(one)) is not None}
         except PasserbyError as error:
-            if str(error) != self._fault:
-                log.error("orders: %s", error)  # noqa: TRY400 - a sentence, no traceback
-            self._fault = str(error)
+            faults = {str(error)}
+        for fault in sorted(faults - self._faults):
+            log.error("orders: %s", fault)
+        self._faults = faults
+
+    def _tried(self, due: Due) -> str | None:
+        """Publish an order; return why it could not be: orders of other devices go all the same."""
+        try:
+            self._publish(due)
+        except PasserbyError as error:
+            return f"The order {due.id} to {due.source} cannot be sent. {error}"
+        return None
 
     def _publish(self, due: Due) -> None:
         left_s = int((utc_ns(due.expires_at) - self._now_ns()) / 1e9)

@@ -1,13 +1,16 @@
 """`Emitter`: one thread that brings one target what it has not got, and marks it when it has.
 
 A mark is written after the target has taken an event: a kill in between repeats it, and loses
-nothing. A fault of a target stops nothing else, not receipts and not other targets.
+nothing. A fault of a target stops nothing else, not receipts and not other targets; and an event
+that it does not take holds up its own device only, whose events keep their order.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from device.errors import StorageError
 from device.protocol.identifiers import utc_text
@@ -19,6 +22,15 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 1.0
 """Other gateways store too, and nobody tells this one."""
+
+
+@dataclass(slots=True)
+class _Stuck:
+    """A device whose next event was not taken. next_s: when to try again."""
+
+    fault: str = ""
+    next_s: float = 0.0
+    patience: Patience = field(default_factory=Patience)
 
 
 class Emitter:
@@ -38,7 +50,7 @@ class Emitter:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self.target = target.name
-        self._after = ""
+        self._stuck: dict[str, _Stuck] = {}
         self._patience = Patience()
         self.fault: str | None = None
         """What is wrong, in a sentence, or None."""
@@ -63,41 +75,56 @@ class Emitter:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
+            pause_s = None
             try:
-                self._note(self._round())
+                self._round()
+                self._note(next((stuck.fault for stuck in self._stuck.values()), None))
+                self._patience.reset()
             except TargetGoneError as error:
                 self._gone(str(error))
                 return
             except StorageError as error:
                 self._note(str(error))
+                pause_s = self._patience.pause_s()
             except Exception as error:  # noqa: BLE001 - this thread must outlive any surprise
                 self._note(f"Emitting to {self._target.name} failed ({type(error).__name__}).")
-            if self.fault is None:
-                self._wake.wait(_POLL_S)
+                pause_s = self._patience.pause_s()
+            if pause_s is None:
+                self._wake.wait(self._until_due_s())
             else:
-                self._stopping.wait(self._patience.pause_s())
+                self._stopping.wait(pause_s)
 
     def _note(self, fault: str | None) -> None:
         if fault is not None and fault != self.fault:
             log.warning("%s", fault)
         elif fault is None and self.fault is not None:
             log.info("events reach %s again", self._target.name)
-        if fault is None:
-            self._patience.reset()
         self.fault = fault
 
-    def _round(self) -> str | None:
-        """Serve every device once, first the one after the last that failed; return a fault."""
+    def _until_due_s(self) -> float:
+        due_s = min((stuck.next_s for stuck in self._stuck.values()), default=math.inf)
+        return min(_POLL_S, max(0.0, due_s - time.monotonic()))
+
+    def _round(self) -> None:
+        """Serve every device once, except those whose pause is not over."""
         sources = self._backlog.sources()
-        first = next((at for at, source in enumerate(sources) if source > self._after), 0)
-        for source in sources[first:] + sources[:first]:
-            if self._stopping.is_set():
-                return self.fault
+        for source in self._stuck.keys() - sources:
+            # What waited there was erased, or another gateway has brought it.
+            del self._stuck[source]
+        for source in sources:
+            stuck = self._stuck.get(source) or _Stuck()
+            if self._stopping.is_set() or time.monotonic() < stuck.next_s:
+                continue
             fault = self._serve(source)
-            if fault is not None:
-                self._after = source
-                return fault
-        return None
+            if fault is None:
+                self._stuck.pop(source, None)
+                continue
+            stuck.fault = fault
+            stuck.next_s = time.monotonic() + stuck.patience.pause_s()
+            self._stuck[source] = stuck
+            if self.fault is None:
+                # Now: a target that hangs makes this round a long one.
+                self._note(fault)
 
     def _serve(self, source: str) -> str | None:
         with self._backlog.lane(source) as waiting:

@@ -81,7 +81,7 @@ class Gateway:
             for target in _targets(settings, on_event)
         ]
         self._answers = Answers(envelopes, self._link, now_ns)
-        holder = f"{client_id}-{secrets.token_hex(4)}"
+        holder = secrets.token_hex(16)
         orders = Orders(self._database, now_ns)
         again_s = settings.gateway.resend_orders_s
         self._dispatcher = Dispatcher(orders, envelopes, self._link, holder, again_s, now_ns)
@@ -176,6 +176,8 @@ class Gateway:
         wait_s = min(_TICK_S, self._answers.wait_s(time.monotonic()))
         if self._inbox and self._work.fault is None:
             wait_s = 0.0
+            if len(self._inbox) >= _AT_ONCE:
+                return
         for _ in range(_AT_ONCE):
             try:
                 event = self._events.get(timeout=wait_s) if wait_s else self._events.get_nowait()
@@ -183,9 +185,10 @@ class Gateway:
                 return
             wait_s = 0.0
             if isinstance(event, Received):
-                # What finds no place is not acknowledged: its device sends it again.
                 if len(self._inbox) < _MOST_WAITING:
                     self._inbox.append(Arrival(event, time.monotonic()))
+                else:
+                    self._link.refuse(event)
             elif event is not None:
                 self._link.handle(event)
 

@@ -87,6 +87,11 @@ class Link:
         return self._versions.current
 
     @property
+    def trying(self) -> bool:
+        """Whether it is about to become ready."""
+        return self._connection is not None and not self.ready
+
+    @property
     def waiting(self) -> int:
         """How many messages are not answered yet."""
         return len(self._queue) + len(self._under_way)
@@ -107,6 +112,14 @@ class Link:
         connection = self._connection
         if connection is not None and received.connection is connection and received.message:
             connection.acknowledge(received.message)
+
+    def refuse(self, received: Received) -> None:
+        """Hang up, because a message finds no place here: the session stays, so it comes again.
+
+        Without that it would keep its place in the broker's window for as long as the connection.
+        """
+        if self._connection is not None and received.connection is self._connection:
+            self._lost(f"{self._place} sends more than this gateway can store; connecting anew.")
 
     def handle(self, event: object) -> None:
         """Take note of an event of the queue. Events of earlier connections mean nothing."""
@@ -131,7 +144,7 @@ class Link:
         connection = self._connection
         if connection is None:
             if now_s >= self._next_try_s:
-                self._open(now_s)
+                self._open()
             return
         silent_s = now_s - self._heard_s
         if not connection.alive:
@@ -155,8 +168,7 @@ class Link:
     def _place(self) -> str:
         return f"The broker {self._broker.host}:{self._broker.port}"
 
-    def _open(self, now_s: float) -> None:
-        self._heard_s = now_s
+    def _open(self) -> None:
         try:
             self._connection = Connection(
                 self._broker, self.version, self._client_id, self._session_s, self._events
@@ -164,11 +176,18 @@ class Link:
             self._connection.open()
         except BrokerError as error:
             self._lost(str(error))
+        # Connecting takes its time; only what comes after it is the broker's silence.
+        self._heard_s = time.monotonic()
 
     def _connected(self, event: Connected, connection: Connection) -> None:
         if not event.accepted:
             reason = f"{self._place} refuses this gateway: {event.reason}. Check its settings."
-            self._not_accepted(reason, certain=event.unsupported_version)
+            if self.version == "5" and not event.unsupported_version:
+                # Whoever refuses in MQTT 5 speaks it: no reason to try 3.1.1.
+                self._versions.accepted()
+                self._lost(reason)
+            else:
+                self._not_accepted(reason, certain=event.unsupported_version)
             return
         self._accepted = True
         self._window = max(1, min(_OWN_WINDOW, event.window))

@@ -45,7 +45,13 @@ class Due:
     source: str
     keys: str
     expires_at: str
-    order: Order
+    action: str
+    event: str
+
+    @property
+    def order(self) -> Order:
+        """The order itself. Raises MessageError."""
+        return _read(self.event, self.action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,7 @@ class Orders:
         mine = {source for source in sorted(ripe) if self._lease(source, holder, now_ns)}
         # All open ones of a device go, so that an older one is never behind a newer.
         return [
-            Due(row.id, row.source, row.public_keys, row.expires_at, _read(row.event, row.action))
+            Due(row.id, row.source, row.public_keys, row.expires_at, row.action, row.event)
             for row in rows
             if row.source in mine
         ]

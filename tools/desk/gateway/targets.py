@@ -127,7 +127,7 @@ class Mqtt:
     def emit(self, batch: Sequence[Emission]) -> Result:
         """See `Target.emit`."""
         deadline = time.monotonic() + _ANSWER_S
-        self._pump(deadline, lambda: self._link.ready or self._link.fault is not None)
+        self._pump(deadline, self._is_settled)
         if not self._link.ready:
             return Result(0, self._link.fault or "The local broker does not answer.")
         codes: dict[int, int] = {}
@@ -145,6 +145,10 @@ class Mqtt:
         """See `Target.close`."""
         self._closing.set()
         self._link.close()
+
+    def _is_settled(self) -> bool:
+        # A fault stays until it is over: a try that is under way is waited for all the same.
+        return self._link.ready or (self._link.fault is not None and not self._link.trying)
 
     def _pump(self, deadline: float, until: Callable[[], bool]) -> None:
         while True:

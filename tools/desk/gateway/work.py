@@ -13,9 +13,10 @@ from device.errors import StorageError
 from device.protocol.identifiers import utc_text
 from tools.desk.gateway.answers import Answers, Arrival
 from tools.desk.gateway.database import UnstorableError
-from tools.desk.gateway.intake import Damaged, Decision, Dropped, Intake, source_of
+from tools.desk.gateway.intake import Damaged, Decision, Dropped, Intake, Report, source_of
 from tools.desk.gateway.patience import Patience
 from tools.desk.gateway.refusals import Tally
+from tools.desk.gateway.statuses import is_premature
 from tools.desk.gateway.store import Store, Taken
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,9 @@ class Work:
     def _take(self, batch: Sequence[Arrival]) -> Sequence[str]:
         known = self._store.known(source_of(arrival.received.topic) for arrival in batch)
         decisions: list[Decision] = [
-            self._intake.decide(arrival.received.topic, arrival.received.payload, known)
+            self._in_time(
+                self._intake.decide(arrival.received.topic, arrival.received.payload, known)
+            )
             for arrival in batch
         ]
         decisions, taken = self._commit(decisions)
@@ -79,6 +82,11 @@ class Work:
             device = known.get(source_of(arrival.received.topic) or "")
             self._answers.add(arrival, decision, device)
         return taken.online
+
+    def _in_time(self, decision: Decision) -> Decision:
+        if isinstance(decision, Report) and is_premature(decision.status, self._now_ns()):
+            return Dropped("a status from the future: one of the clocks is wrong", decision.source)
+        return decision
 
     def _commit(self, decisions: list[Decision]) -> tuple[list[Decision], Taken]:
         now = utc_text(self._now_ns())
