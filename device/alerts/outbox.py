@@ -44,8 +44,7 @@ CREATE TABLE IF NOT EXISTS life (
 """
 _COLUMNS = (
     # As bytes whatever a flipped bit says that they are: text that is no UTF-8 cannot be read.
-    "number, CAST(kind AS BLOB), captured_ms, queued_ms, CAST(digest AS BLOB), "
-    "CAST(letter AS BLOB)"
+    "number, CAST(kind AS BLOB), captured_ms, queued_ms, CAST(digest AS BLOB), CAST(letter AS BLOB)"
 )
 _CLOCKS_APART_MS = 300_000
 _CHECKPOINT_PAGES = 256

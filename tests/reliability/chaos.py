@@ -1,8 +1,8 @@
 """kill -9 of device, broker and gateway at random, while alerts are raised: none lost or made up.
 
 Three processes, all real: a device without a camera (`publisher`: outbox, courier), a Mosquitto
-with our configuration (TLS 1.3, client certificates), `passerby-desk gateway` with SQLite, emitting to
-standard output. Each is killed at random and started again. At the end the kills stop and the
+with our configuration (TLS 1.3, client certificates), `passerby-desk gateway` with SQLite, emitting
+to standard output. Each is killed at random and started again. At the end the kills stop and the
 outbox must empty itself. Then the device's journal, the desk's database and the emitted lines are
 compared: an alert that the device had promised to keep and the desk does not have is lost; one that
 the desk has and the device never raised is a phantom.

@@ -8,7 +8,7 @@ from device.obedience import Obedience
 from device.protocol.topics import Topics
 
 
-def assembled(settings, eye, gallery, camera, sink, orders=()):
+def assembled(settings, eye, gallery, camera, sink, orders=()):  # noqa: PLR0913, PLR0917
     """orders: of the desk, given as soon as it runs."""
     directory = Path(settings.device.state_directory)
     topics = Topics(settings.device.site, settings.device.id)
