@@ -16,7 +16,9 @@ class BackOff:
     up again and again is not hammered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest_s: float = _STEPS_S[-1]) -> None:
+        """longest_s: a desk, for which many devices wait, has less patience than a device."""
+        self._longest_s = longest_s
         self._failures = 0
         self._online_since_s: float | None = None
 
@@ -29,7 +31,7 @@ class BackOff:
         since, self._online_since_s = self._online_since_s, None
         if since is not None and now_s - since >= _STABLE_S:
             self._failures = 0
-        pause_s = _STEPS_S[min(self._failures, len(_STEPS_S) - 1)]
+        pause_s = min(self._longest_s, _STEPS_S[min(self._failures, len(_STEPS_S) - 1)])
         self._failures += 1
         return now_s + pause_s * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
 

@@ -184,11 +184,11 @@ class Plan:
     """How much is measured. Counts of alerts, and of pairs that are run in turns."""
 
     def __init__(self, *, quick):
-        self.steady = 100 if quick else 3_600
-        self.flood = 100 if quick else 5_000
-        self.turn = 50 if quick else 1_500
-        self.slow_turn = 50 if quick else 1_000
-        self.pairs = 1 if quick else 4
+        self.steady = 100 if quick else 1_800
+        self.flood = 100 if quick else 2_000
+        self.turn = 50 if quick else 600
+        self.slow_turn = 50 if quick else 400
+        self.pairs = 1 if quick else 3
 
 
 def steady(road, plan, seed):

@@ -51,3 +51,10 @@ def test_a_configured_version_is_kept():
         choice = VersionChoice(version)
         assert not any(choice.not_accepted(certain=True) for _ in range(5))
         assert choice.current == version
+
+
+def test_a_desk_has_less_patience_than_a_device():
+    back_off = BackOff(longest_s=5.0)
+    pauses = [back_off.lost(0.0) for _ in range(20)]
+    assert max(pauses) <= 7.5
+    assert min(pauses[6:]) >= 2.5

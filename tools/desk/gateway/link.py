@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 LOST: Final = -1
 """In place of a reason code: the connection ended before the broker answered."""
 NO_SUBSCRIBER: Final = 16
+_LONGEST_PAUSE_S = 5.0
+"""Between two tries: all devices of the desk wait meanwhile."""
 FAILURE: Final = 128
 _OWN_WINDOW = 16
 _SILENCE_S = 30.0
@@ -68,7 +70,7 @@ class Link:
         self._filters = filters
         self._events = events
         self._versions = VersionChoice(broker.protocol)
-        self._back_off = BackOff()
+        self._back_off = BackOff(_LONGEST_PAUSE_S)
         self._connection: Connection | None = None
         self._accepted = False
         self.ready = False
