@@ -61,7 +61,7 @@ _RAISED = (
     ("max_queued_messages 10000", "max_queued_messages 100000"),
     ("max_queued_bytes 67108864", "max_queued_bytes 1000000000"),
     ("memory_limit 536870912", "memory_limit 2000000000"),
-    ("autosave_interval 1000", "autosave_interval 100000"),
+    ("autosave_interval 10000", "autosave_interval 100000"),
 )
 """What thousands of devices need beside `max_connections`: queues that hold what they say at once,
 a window as large as the gateway's own, no pause every 1,000 changes to write all of it down."""
