@@ -22,9 +22,10 @@ def next_letter(post: Post, flow: Flow, now_s: float) -> Entry | None:
     if unkept is not None:
         return unkept
     while (entry := post.after(flow.cursor)) is not None:
-        flow.cursor = entry.number
         if not flow.knows(entry.digest) and not post.receipted(entry.digest):
             return entry
+        # Only past what was sent: a letter that was chosen and could not leave is chosen again.
+        flow.cursor = entry.number
     return None
 
 

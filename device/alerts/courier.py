@@ -414,7 +414,7 @@ class Courier:
         status_cell = self._written(status) if wanted else None
         busy = self._narrow and (status_cell is not None or self._status_message is not None)
         may_send, now_s = self._flow.may_send() and not busy, time.monotonic()
-        entry = next_letter(self._post, self._flow, now_s)
+        entry = next_letter(self._post, self._flow, now_s) if may_send else None
         in_s = beat.wait_s(now_s)
         cell = self._writer.dummy() if entry is None else self._writer.letter(entry, in_s)
         while not beat.due(time.monotonic()):

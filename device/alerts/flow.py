@@ -35,7 +35,7 @@ class Flow:
         self._underway: dict[str, _Underway] = {}
         self._messages: dict[int, str] = {}
         self.cursor = 0
-        """Number of the last letter on the disk that was looked at."""
+        """Letters on the disk up to this number were sent, or need not be."""
         self._openings = 0
 
     @property

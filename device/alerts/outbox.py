@@ -53,10 +53,6 @@ _OVERHEAD_BYTES = 256
 """What a letter takes beside itself: row, index, unused parts of pages."""
 
 
-class OutboxInUseError(StorageError):
-    """Another process has the file open."""
-
-
 class DamagedOutboxError(StorageError):
     """The file is no whole database any more."""
 
@@ -350,7 +346,7 @@ def _as_storage_error(error: sqlite3.Error) -> StorageError:
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return DamagedOutboxError(f"The outbox is damaged ({error}).")
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return OutboxInUseError(
+        return StorageError(
             f"The outbox cannot be used ({error}); another passerby uses it: stop that first."
         )
     advice = {

@@ -505,3 +505,16 @@ def test_a_broker_that_takes_one_message_at_a_time_gets_one(mosquitto, courier, 
         one.report(StatusData("online", "comparing", software=str(_)))
     wait_until(lambda: len(one) == 0)
     assert sorted(set(far.sequences())) == [1, 2, 3, 4, 5]
+
+
+def test_with_cover_a_broker_that_takes_one_message_at_a_time_gets_every_alert(
+    mosquitto, courier, desk
+):
+    broker = mosquitto("max_inflight_messages 1")
+    far = desk(broker.port)
+    one = courier(broker.port, {"cover": "constant", "cover_period_s": 0.05})
+    one.report(ONLINE)
+    for _ in range(12):
+        one.submit(make_draft())
+    wait_until(lambda: len(one) == 0)
+    assert sorted(set(far.sequences())) == list(range(1, 13))

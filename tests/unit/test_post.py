@@ -385,3 +385,15 @@ def test_that_alerts_were_lost_is_said_long_enough_for_a_status(open_post, clock
     assert any("outbox is full" in alarm for alarm in post.alarms)
     clocks.s += 601
     assert post.alarms == []
+
+
+def test_a_letter_that_was_chosen_and_could_not_leave_is_chosen_again(open_post):
+    post, flow = open_post(), started()
+    post.submit(make_draft())
+    post.submit(make_draft())
+    first = next_letter(post, flow, 0.0)
+    # The broker's window was taken, or publishing failed: it was not sent.
+    assert next_letter(post, flow, 0.0).digest == first.digest
+    flow.disconnected()
+    flow.connected(16, same_session=True)
+    assert len(send_all(post, flow, 1.0)) == 2
