@@ -266,8 +266,8 @@ class AlertSettings(Struct, frozen=True, forbid_unknown_fields=True):
     cover_period_s: Annotated[
         float,
         _number(
-            'Seconds between two messages with `cover = "constant"`: the longest that an alert '
-            "waits for its turn. Traffic per day: docs/reliability.md.",
+            'Seconds between two messages with `cover = "constant"`; an alert waits for its turn. '
+            "Traffic per day: docs/reliability.md.",
             0.1,
             3600,
         ),

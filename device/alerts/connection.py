@@ -7,28 +7,24 @@ once: after it ends a new one is made, so that nothing that paho remembers is se
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Literal
+from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from device.alerts.tls import explain, tls_context
+from device.alerts.client import Version, make_client, properties_of
+from device.alerts.refused import FAILURE
+from device.alerts.tls import explain
 from device.errors import BrokerError
 from device.settings import BrokerSettings
 
-CONNECT_TIMEOUT_S = 5.0
 SESSION_EXPIRY_S = 3600
 """How long the broker keeps receipts and commands for a device that is away."""
 CONTENT_TYPE = "application/vnd.passerby.cell"
-Version = Literal["5", "3.1.1"]
-_VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 _UNLIMITED_WINDOW = 65_535
-_FAILURE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,28 +98,16 @@ class Connection:
         self._events = events
         self._version = version
         self._keep_session = keep_session and version == "5"
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            protocol=_VERSIONS[version],
-            reconnect_on_failure=False,
-            clean_session=None if version == "5" else True,
-        )
-        client.connect_timeout = CONNECT_TIMEOUT_S
+        client = make_client(broker, version, client_id, clean_session=True)
         if will is not None:
             client.will_set(
                 *will, qos=1, retain=True, properties=self._described(PacketTypes.WILLMESSAGE)
             )
-        if broker.username:
-            client.username_pw_set(broker.username, _password(broker))
-        if broker.tls:
-            client.tls_set_context(tls_context(broker))
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        client.on_socket_open = _without_delay
         self._client = client
 
     def open(self) -> None:
@@ -131,7 +115,7 @@ class Connection:
         broker = self._broker
         properties = None
         if self._version == "5":
-            properties = _properties(PacketTypes.CONNECT)
+            properties = properties_of(PacketTypes.CONNECT)
             properties.SessionExpiryInterval = SESSION_EXPIRY_S if self._keep_session else 0
         try:
             self._client.connect(
@@ -170,7 +154,7 @@ class Connection:
         """Return the one content type of all messages: it must not tell them apart."""
         if self._version != "5":
             return None
-        properties = _properties(packet)
+        properties = properties_of(packet)
         properties.ContentType = CONTENT_TYPE
         return properties
 
@@ -221,7 +205,7 @@ class Connection:
         codes: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
-        refused = [str(code) for code in codes if int(code.value) >= _FAILURE]
+        refused = [str(code) for code in codes if int(code.value) >= FAILURE]
         self._events.put(Subscribed(refused[0] if refused else None))
 
     def _on_message(
@@ -232,22 +216,3 @@ class Connection:
         except UnicodeDecodeError:
             return  # no topic of ours is anything but ASCII
         self._events.put(Received(topic, bytes(message.payload)))
-
-
-def _properties(packet: int) -> Properties:
-    return Properties(packet)  # type: ignore[no-untyped-call]  # paho's own gap
-
-
-def _without_delay(_client: mqtt.Client, _userdata: object, sock: Any) -> None:  # noqa: ANN401
-    # paho leaves Nagle on, which costs 40 ms at the 99th percentile.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _password(broker: BrokerSettings) -> str | None:
-    if not broker.password_file:
-        return None
-    try:
-        return Path(broker.password_file).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"broker.password_file {broker.password_file} cannot be read ({error})."
-        raise BrokerError(msg) from error

@@ -13,15 +13,14 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from device.alerts.choice import next_letter
+from device.alerts.client import CONNECT_TIMEOUT_S, Version
 from device.alerts.connection import (
-    CONNECT_TIMEOUT_S,
     Acknowledged,
     Connected,
     Connection,
     Disconnected,
     Received,
     Subscribed,
-    Version,
 )
 from device.alerts.flow import Flow
 from device.alerts.maker import Draft

@@ -2,7 +2,7 @@
 
 import random
 
-from device.alerts.connection import Version
+from device.alerts.client import Version
 
 _STEPS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STABLE_S = 30.0

@@ -6,9 +6,10 @@ alert, since all are cells of one size, so that there is nothing to throw away.
 
 FAILURE = 128
 """Reason codes from here on are refusals."""
-_NO_SUBSCRIBER = 16
+NO_SUBSCRIBER = 16
+"""Taken, but nobody has subscribed."""
 _ADVICE = {
-    _NO_SUBSCRIBER: "Nobody has subscribed to this device's alerts: start the desk's gateway.",
+    NO_SUBSCRIBER: "Nobody has subscribed to this device's alerts: start the desk's gateway.",
     128: "The broker refuses alerts without a reason: read its log.",
     131: "The broker refuses alerts for a reason of its own: read its log.",
     135: (
@@ -24,7 +25,7 @@ _ADVICE = {
 
 def is_taken(code: int) -> bool:
     """True when the broker has taken the message and somebody has subscribed."""
-    return code != _NO_SUBSCRIBER and code < FAILURE
+    return code != NO_SUBSCRIBER and code < FAILURE
 
 
 def explain_code(code: int, reason: str) -> str | None:

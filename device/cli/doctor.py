@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from device.alerts.connection import CONNECT_TIMEOUT_S, Connected, Connection
+from device.alerts.client import CONNECT_TIMEOUT_S
+from device.alerts.connection import Connected, Connection
 from device.alerts.courier import LARGEST_PACKET_BYTES
 from device.alerts.diagnosis import diagnose, expiry_note
 from device.alerts.outbox import NAME as OUTBOX

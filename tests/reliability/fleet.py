@@ -23,7 +23,8 @@ from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
-from device.alerts.connection import CONNECT_TIMEOUT_S, CONTENT_TYPE, SESSION_EXPIRY_S
+from device.alerts.client import CONNECT_TIMEOUT_S
+from device.alerts.connection import CONTENT_TYPE, SESSION_EXPIRY_S
 from device.alerts.courier import _OWN_WINDOW, _REFUSED_PAUSE_S, _SILENCE_S
 from device.alerts.flow import Flow
 from device.alerts.patience import BackOff, VersionChoice

@@ -18,7 +18,7 @@ from array import array
 from contextlib import suppress
 from pathlib import Path
 
-from device.alerts import Courier, Limits, Post, connection
+from device.alerts import Courier, Limits, Post, client
 from device.alerts.outbox import NAME
 from device.identity import own_keys
 from device.protocol.envelope import Envelope
@@ -166,7 +166,7 @@ def main(arguments=None):
     options = parser().parse_args(arguments)
     imported_mb, imported_s = resident_mb(), time.process_time()
     if options.nagle:
-        connection._without_delay = lambda *_: None
+        client.without_delay = lambda *_: None
     one = Publisher(options)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, one.stop)

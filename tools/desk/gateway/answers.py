@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from device.alerts.refused import FAILURE
 from device.protocol.envelope import desk_source
 from device.protocol.identifiers import utc_text, uuid7
 from device.protocol.receipt import Receipt, ReceiptData
 from device.protocol.topics import parse_source
 from tools.desk.gateway.happenings import Received
 from tools.desk.gateway.intake import Decision, Device, Envelopes, answer_to
-from tools.desk.gateway.link import FAILURE, Link, Parcel
+from tools.desk.gateway.link import Link, Parcel
 
 log = logging.getLogger(__name__)
 

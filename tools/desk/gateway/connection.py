@@ -7,18 +7,16 @@ made. MQTT 3.1.1 knows neither shared subscriptions nor message expiry; it works
 import socket
 import time
 from contextlib import suppress
-from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from device.alerts.connection import Version
-from device.alerts.tls import explain, tls_context
+from device.alerts.client import Version, make_client, properties_of
+from device.alerts.tls import explain
 from device.errors import BrokerError
 from device.settings import BrokerSettings
 from tools.desk.gateway.happenings import (
@@ -29,8 +27,6 @@ from tools.desk.gateway.happenings import (
     Subscribed,
 )
 
-CONNECT_TIMEOUT_S: Final = 5.0
-_VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 _UNLIMITED_WINDOW = 65_535
 _OUR_WINDOW = 64
 """Messages that the broker may have under way to us, unanswered."""
@@ -61,25 +57,14 @@ class Connection:
         self._session_s = session_s
         self._events = events
         self._closing = False
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            protocol=_VERSIONS[version],
-            reconnect_on_failure=False,
-            clean_session=None if version == "5" else session_s == 0,
-            manual_ack=True,
+        client = make_client(
+            broker, version, client_id, clean_session=session_s == 0, manual_ack=True
         )
-        client.connect_timeout = CONNECT_TIMEOUT_S
-        if broker.username:
-            client.username_pw_set(broker.username, _password(broker))
-        if broker.tls:
-            client.tls_set_context(tls_context(broker))
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        client.on_socket_open = _without_delay
         self._client = client
 
     def open(self) -> None:
@@ -87,7 +72,7 @@ class Connection:
         broker = self._broker
         properties = None
         if self._version == "5":
-            properties = _properties(PacketTypes.CONNECT)
+            properties = properties_of(PacketTypes.CONNECT)
             properties.SessionExpiryInterval = self._session_s
             properties.ReceiveMaximum = _OUR_WINDOW
             properties.MaximumPacketSize = _LARGEST_BYTES
@@ -126,7 +111,7 @@ class Connection:
         """Send at QoS 1; return the message's number, which its `Acknowledged` carries."""
         properties = None
         if self._version == "5" and (expiry_s is not None or content_type is not None):
-            properties = _properties(PacketTypes.PUBLISH)
+            properties = properties_of(PacketTypes.PUBLISH)
             if expiry_s is not None:
                 properties.MessageExpiryInterval = expiry_s
             if content_type is not None:
@@ -209,21 +194,3 @@ class Connection:
             topic = ""
         number = message.mid if message.qos else None
         self._events.put(Received(self, topic, bytes(message.payload), number))
-
-
-def _properties(packet: int) -> Any:  # noqa: ANN401 - paho's, whose fields depend on the packet
-    return Properties(packet)  # type: ignore[no-untyped-call]
-
-
-def _without_delay(_client: mqtt.Client, _userdata: object, sock: Any) -> None:  # noqa: ANN401
-    # paho leaves Nagle on, which costs 40 ms at the 99th percentile.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _password(broker: BrokerSettings) -> str | None:
-    if not broker.password_file:
-        return None
-    try:
-        return Path(broker.password_file).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BrokerError(f"The file {broker.password_file} cannot be read ({error}).") from error

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Collection
 from functools import partial
 
+from device.alerts.refused import FAILURE
 from device.errors import PasserbyError
 from device.protocol.identifiers import utc_ns
 from device.protocol.topics import parse_source
 from tools.desk.gateway.intake import Envelopes
-from tools.desk.gateway.link import FAILURE, Link, Parcel
+from tools.desk.gateway.link import Link, Parcel
 from tools.desk.gateway.orderbook import Due, Orders
 
 log = logging.getLogger(__name__)

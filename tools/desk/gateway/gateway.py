@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO
 
-from device.alerts.connection import Version
+from device.alerts.client import Version
 from device.errors import StorageError
 from device.files import hold_alone
 from tools.desk.gateway.answers import Answers, Arrival

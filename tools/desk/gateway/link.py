@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Final
 
-from device.alerts.connection import Version
+from device.alerts.client import CONNECT_TIMEOUT_S, Version
 from device.alerts.patience import BackOff, VersionChoice
 from device.errors import BrokerError
 from device.settings import BrokerSettings
-from tools.desk.gateway.connection import CONNECT_TIMEOUT_S, Connection
+from tools.desk.gateway.connection import Connection
 from tools.desk.gateway.happenings import (
     Acknowledged,
     Connected,
@@ -29,10 +29,8 @@ log = logging.getLogger(__name__)
 
 LOST: Final = -1
 """In place of a reason code: the connection ended before the broker answered."""
-NO_SUBSCRIBER: Final = 16
 _LONGEST_PAUSE_S = 5.0
 """Between two tries: all devices of the desk wait meanwhile."""
-FAILURE: Final = 128
 _OWN_WINDOW = 16
 _SILENCE_S = 30.0
 

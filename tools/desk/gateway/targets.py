@@ -13,10 +13,11 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol, TextIO
 
+from device.alerts.refused import FAILURE, NO_SUBSCRIBER
 from device.errors import StorageError
 from device.protocol.topics import Kind, parse_source
 from device.settings import BrokerSettings
-from tools.desk.gateway.link import FAILURE, NO_SUBSCRIBER, Link, Parcel
+from tools.desk.gateway.link import Link, Parcel
 
 ROOT: Final = "passerby-desk/v1"
 CONTENT_TYPE: Final = "application/cloudevents+json"
