@@ -121,8 +121,9 @@ def test_orders_keep_their_order_and_what_was_overtaken_is_not_called_obeyed(des
     source = device.topics.source
     first = orders.command(desk.keys.public, source, 600, "suspend", "A.")
     second = orders.adjudication(desk.keys.public, source, 600, first.id, "confirmed false alert")
-    desk.gateway(lambda _: None, resend_orders_s=1.0)
+    # It listens before the gateway speaks: the first order must not be the one that it missed.
     device.connect(desk.port)
+    desk.gateway(lambda _: None, resend_orders_s=1.0)
     device.say(device.status())
     wait_until(lambda: len(device.orders) >= 4)
     numbers = [order.data.sequence for order in device.orders]
