@@ -21,6 +21,7 @@ _PATH_FIELDS = (
     ("camera", "path"),
     ("models", "directory"),
     ("watchlist", "path"),
+    ("watchlist", "root"),
     ("broker", "ca_file"),
     ("broker", "certificate_file"),
     ("broker", "key_file"),

@@ -179,9 +179,25 @@ class MatchingSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WatchlistSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which references are looked for."""
+    """Which references are looked for: a signed bundle, or in a demonstration a file."""
 
-    path: Annotated[str, _text("The watchlist file.")]
+    path: Annotated[
+        str, _text("The unsigned watchlist file of a demonstration (`passerby-desk enrol`).")
+    ] = ""
+    root: Annotated[
+        str,
+        _text(
+            "The root of trust, `root.json`, that this device was provisioned with: which keys may "
+            "sign watchlists. Needed unless `device.demonstration` is true."
+        ),
+    ] = ""
+    unlock: Annotated[
+        Literal["remote", "local"],
+        _text(
+            "`remote`: the desk opens the list at every start, and a stolen card holds nothing "
+            "readable. `local`: for sites without a network; a stolen card can then be opened."
+        ),
+    ] = "remote"
 
 
 class BrokerSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -290,7 +306,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
     device: DeviceSettings
     camera: CameraSettings
-    watchlist: WatchlistSettings
+    watchlist: WatchlistSettings = WatchlistSettings()
     models: ModelSettings = ModelSettings()
     vision: VisionSettings = VisionSettings()
     matching: MatchingSettings = MatchingSettings()
