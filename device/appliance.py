@@ -14,17 +14,18 @@ from pathlib import Path
 
 from device import __version__
 from device.alerts import AlertMaker, AlertSink
-from device.alerts.maker import Circumstances
+from device.alerts.maker import Circumstances, Draft
 from device.audit import Ledger
 from device.capture import Camera, Frame
+from device.conditions import Conditions, DemonstrationConditions
 from device.deployment import deployment_record
 from device.effects import Effects
 from device.errors import BrokerError, MessageError
 from device.matching import Confirmed, Cooldown, Gallery
 from device.notebook import Notebook
 from device.obedience import Obedience
-from device.policy.arming import Facts, reasons_not_to_compare
 from device.protocol.alert import LARGEST_CROP_BYTES, ListVersion, ModelHash
+from device.protocol.bands import margin_band, score_band
 from device.protocol.identifiers import utc_text
 from device.protocol.record import Record
 from device.protocol.status import State, StatusData
@@ -40,7 +41,10 @@ _LOG_EVERY = 100
 
 
 class Appliance:
-    """Runs until the source ends or `stop` is called."""
+    """Runs until the source ends, `stop` is called, or its conditions end the session.
+
+    conditions: the rules of the list's session; by default those of a demonstration.
+    """
 
     def __init__(  # noqa: PLR0913 - the rooms that are wired
         self,
@@ -52,8 +56,10 @@ class Appliance:
         *,
         notebook: Notebook,
         obedience: Obedience,
+        conditions: Conditions | None = None,
     ) -> None:
         self._settings = settings
+        self._conditions = conditions or DemonstrationConditions(settings, obedience)
         self._eye = eye
         self._gallery = gallery
         self._camera = camera
@@ -63,8 +69,10 @@ class Appliance:
         self._maker = AlertMaker(self._circumstances(), time.time_ns)
         self._notebook = notebook
         self._obedience = obedience
+        # A signed list is erased by its custody, key first; an unsigned one is a file.
+        listed = settings.watchlist.path if self._conditions.mode == "demonstration" else ""
         self._effects = Effects(
-            obedience, notebook, Path(settings.watchlist.path), gallery, self._recogniser
+            obedience, notebook, Path(listed) if listed else None, gallery, self._recogniser
         )
         self._stopping = threading.Event()
         self._started_at = utc_text(time.time_ns())
@@ -94,7 +102,7 @@ class Appliance:
         self._report("starting", [])
         ready = False
         try:
-            while not self._stopping.is_set() and not self._camera.finished:
+            while not self._ended:
                 if not self._sink.alive:
                     # Nothing could leave any more: the supervisor starts the process again.
                     raise BrokerError(self._sink.fault or "The courier has died.")
@@ -107,10 +115,14 @@ class Appliance:
             undelivered = self._shut_down()
         return undelivered
 
+    @property
+    def _ended(self) -> bool:
+        return self._stopping.is_set() or self._camera.finished or self._conditions.over
+
     def _step(self) -> None:
         """Take one frame, or notice that there is none, and say how things are."""
         frame = self._camera.next(_FRAME_WAIT_S)
-        reasons = self._reasons()
+        reasons = self._conditions.reasons(self._notebook.fault, self._camera.fault)
         if reasons:
             # Nothing of a face, not even a box, stays while comparing is forbidden.
             self._recogniser.forget()
@@ -142,17 +154,36 @@ class Appliance:
     def _raise_alert(self, frame: Frame, confirmed: Confirmed, face: Sighting) -> None:
         if not self._cooldown.ready(confirmed.reference_id, frame.seconds):
             return
-        try:
-            crop: bytes | None = face.portrait(LARGEST_CROP_BYTES)
-        except MessageError as error:
-            # An alert without its picture is worth more than no alert.
-            log.warning("%s", error)
-            crop = None
+        crop = None if self._conditions.mode == "silent" else self._portrait(face)
         draft = self._maker.draft(confirmed, frame.captured_at_ns, crop)
         self.ledger.alerts += 1
+        if self._conditions.mode == "silent":
+            # Recorded for the pilot's evaluation; nobody is engaged (R35).
+            self._note_silently(draft, confirmed)
+            return
         self._notebook.note("alert", alert=draft.id, reference=draft.reference_id)
         if not self._sink.submit(draft):
             self._notebook.note("alert lost: there was no room for it", alert=draft.id)
+
+    @staticmethod
+    def _portrait(face: Sighting) -> bytes | None:
+        try:
+            return face.portrait(LARGEST_CROP_BYTES)
+        except MessageError as error:
+            # An alert without its picture is worth more than no alert.
+            log.warning("%s", error)
+            return None
+
+    def _note_silently(self, draft: Draft, confirmed: Confirmed) -> None:
+        bands = scale_of(self._eye.embedder_entry).bands
+        self._notebook.note(
+            "alert",
+            alert=draft.id,
+            reference=draft.reference_id,
+            sent="no: silent mode",
+            band=score_band(confirmed.score, bands),
+            margin_band=margin_band(confirmed.margin),
+        )
 
     def _record(self) -> Record:
         """Return the counts of this run; of earlier ones the device keeps none."""
@@ -165,17 +196,6 @@ class Appliance:
         self.ledger.attacks += 1
         self._notebook.note("presentation attack judged")
 
-    def _reasons(self) -> list[str]:
-        return reasons_not_to_compare(
-            Facts(
-                signed=False,
-                demonstration=self._settings.device.demonstration,
-                orders=tuple(self._obedience.standing.reasons()),
-                storage_fault=self._notebook.fault,
-                camera_fault=self._camera.fault,
-            )
-        )
-
     def _report(self, state: State, reasons: list[str]) -> None:
         if self._processing_fault is not None:
             reasons = [*reasons, self._processing_fault]
@@ -184,7 +204,7 @@ class Appliance:
             link="offline" if state == "stopped" else "online",
             state=state,
             reasons=reasons,
-            demonstration=self._settings.device.demonstration,
+            demonstration=self._conditions.mode == "demonstration",
             software=__version__,
             presentation_attack_detection=self._eye.attack_detection,
             runtime=str(self._eye.runtime),
@@ -221,8 +241,9 @@ class Appliance:
             source=Topics(device.site, device.id).source,
             watchlist=self._list_version(),
             models=self._models(),
-            threshold_id=limits_for(self._settings, self._eye.embedder_entry).threshold_id,
+            threshold_id=self._conditions.threshold_id
+            or limits_for(self._settings, self._eye.embedder_entry).threshold_id,
             bands=scale_of(self._eye.embedder_entry).bands,
-            demonstration=device.demonstration,
+            demonstration=self._conditions.mode == "demonstration",
             attack_detection=self._eye.attack_detection,
         )

@@ -13,13 +13,13 @@ from device.recognition import Recogniser
 
 
 class Effects:
-    """Puts orders into force. watchlist: the file that an ended deployment erases."""
+    """Puts orders into force. watchlist: the file that an ended deployment erases, if it is one."""
 
     def __init__(
         self,
         obedience: Obedience,
         notebook: Notebook,
-        watchlist: Path,
+        watchlist: Path | None,
         gallery: Gallery,
         recogniser: Recogniser,
     ) -> None:
@@ -45,5 +45,6 @@ class Effects:
             self._gallery.revoke(reference_id)
         if standing.ended is not None:
             self._gallery.wipe()
-            self._notebook.erase(self._watchlist)
+            if self._watchlist is not None:
+                self._notebook.erase(self._watchlist)
         self._recogniser.forget()

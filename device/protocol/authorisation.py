@@ -29,6 +29,8 @@ Name = Annotated[str, Meta(min_length=2, max_length=200)]
 Fraction = Annotated[float, Meta(gt=0, lt=1)]
 Mode = Literal["silent", "alerting"]
 """silent: what would be alerts is recorded for evaluation, and nobody is engaged (R35)."""
+Operation = Literal["demonstration", "silent", "alerting"]
+"""What a device does with candidates; a demonstration has no authorisation."""
 
 
 class Window(Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,11 +4,12 @@ import json
 import threading
 
 import cv2
+import msgspec
 import numpy as np
 
 from device.capture import Camera
 from device.errors import CameraError
-from device.settings import MatchingSettings
+from device.settings import DeviceSettings, MatchingSettings
 from tests.simulators.appliance import assembled
 from tests.simulators.sink import RecordingSink
 from tests.simulators.street import HEIGHT, Person, StreetSource, eye, gallery, settings
@@ -90,10 +91,10 @@ def test_a_frame_that_fails_is_wiped_and_the_next_ones_go_on(tmp_path):
 def test_without_demonstration_an_unsigned_list_compares_nothing(tmp_path):
     source = StreetSource(WALKERS, 20)
     appliance, sink, seeing = _appliance(tmp_path, source)
-    device = type(appliance._settings.device)("s1", "d1", str(tmp_path), demonstration=False)
-    appliance._settings = settings(tmp_path).__class__(
-        device=device, camera=appliance._settings.camera, watchlist=appliance._settings.watchlist
+    strict = msgspec.structs.replace(
+        settings(tmp_path), device=DeviceSettings("s1", "d1", str(tmp_path), demonstration=False)
     )
+    appliance._conditions._settings = strict
     appliance.run()
     assert seeing.detector.calls == seeing.embedder.calls == 0
     assert sink.alerts == []
