@@ -1,6 +1,8 @@
 """`Standing`: what the desk has ordered of this device, over restarts. Rules only: no file.
 
-Suspended, ended and revoked stay so through a power cut; a resume lifts a suspension only.
+Suspended, ended and revoked stay so through a power cut. A resume lifts a suspension, the desk's
+and the device's own (R32), and the stop rule counts anew from there. An end is lifted by nothing
+but an authorisation that was signed after it: what was signed before never comes back.
 """
 
 from collections.abc import Callable
@@ -8,9 +10,12 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from device.protocol.order import AdjudicationData, Order, OrderBook
+from device.protocol.event import Time
+from device.protocol.identifiers import utc_ns
+from device.protocol.order import AdjudicationData, CommandData, Order, OrderBook
 
 _OUTCOMES_KEPT = 1000
+_FALSE = frozenset({"false alert", "confirmed false alert"})
 
 
 class Standing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,7 +24,10 @@ class Standing(Struct, frozen=True, forbid_unknown_fields=True):
     sequence: of the newest order. last_order: its id. suspended, ended: the reason given, or null.
     record_owed: the end was not answered with the deployment's record yet.
     revoked: references that are no longer looked for. outcomes: what verifiers found of the newest
-    alerts, by the alert's id, for the stop rule.
+    alerts, by the alert's id, for the stop rule. false_before: false alerts among those that are
+    older. resumed: sequence of the newest resume, from which the stop rule counts. deployment: that
+    is served. stopped: why this device has suspended itself, or null. ended_at: when the desk gave
+    the end.
     """
 
     sequence: int = 0
@@ -29,6 +37,11 @@ class Standing(Struct, frozen=True, forbid_unknown_fields=True):
     record_owed: bool = False
     revoked: tuple[str, ...] = ()
     outcomes: dict[str, str] = {}
+    false_before: int = 0
+    resumed: int = 0
+    deployment: str | None = None
+    stopped: str | None = None
+    ended_at: Time | None = None
 
     def book(self, device: str) -> OrderBook:
         """Return the rule that the next order must pass."""
@@ -39,42 +52,84 @@ class Standing(Struct, frozen=True, forbid_unknown_fields=True):
         data = order.data
         changed = msgspec.structs.replace(self, sequence=data.sequence, last_order=order.id)
         if isinstance(data, AdjudicationData):
-            outcomes = {**self.outcomes, data.alert: data.outcome}
-            newest = dict(list(outcomes.items())[-_OUTCOMES_KEPT:])
-            return msgspec.structs.replace(changed, outcomes=newest)
-        return _EFFECTS[data.action](changed, data.reason, data.reference_id or "")
+            return _with_outcome(changed, data)
+        return _EFFECTS[data.action](changed, data, order.time)
 
-    def reasons(self) -> list[str]:
+    def serving(self, deployment: str) -> "Standing":
+        """Return what is in force once a list of this deployment is loaded: counts are its own."""
+        if deployment == self.deployment:
+            return self
+        return msgspec.structs.replace(self, deployment=deployment, outcomes={}, false_before=0)
+
+    def suspended_itself(self, reason: str) -> "Standing":
+        """Return what is in force once the stop rule has struck (R32); the first reason stays."""
+        return msgspec.structs.replace(self, stopped=self.stopped or reason)
+
+    @property
+    def false_alerts(self) -> int:
+        """Alerts that verifiers found to be of another person, since the last resume."""
+        return self.false_before + sum(found in _FALSE for found in self.outcomes.values())
+
+    def end_in_force(self, signed_at: str | None) -> str | None:
+        """Return why the deployment is over, or None. signed_at: of its authorisation, if any."""
+        if self.ended is None:
+            return None
+        known = self.ended_at is not None and signed_at is not None
+        if known and utc_ns(str(signed_at)) > utc_ns(str(self.ended_at)):
+            return None
+        return f"The desk has ended this deployment ({self.ended.rstrip('.')})."
+
+    def suspension(self) -> str | None:
+        """Return why the desk has suspended this device, or None."""
+        if self.suspended is None:
+            return None
+        return (
+            f"The desk has suspended this device ({self.suspended.rstrip('.')}); only the desk "
+            "can resume it."
+        )
+
+    def reasons(self, signed_at: str | None = None) -> list[str]:
         """Return why nothing may be compared, in sentences."""
-        found = []
-        if self.ended is not None:
-            found.append(f"The desk has ended this deployment ({self.ended.rstrip('.')}).")
-        if self.suspended is not None:
-            found.append(
-                f"The desk has suspended this device ({self.suspended.rstrip('.')}); only the desk "
-                "can resume it."
-            )
-        return found
+        found = (self.end_in_force(signed_at), self.suspension(), self.stopped)
+        return [reason for reason in found if reason]
 
 
-def _suspend(standing: Standing, reason: str, _reference: str) -> Standing:
-    return msgspec.structs.replace(standing, suspended=reason)
+def _with_outcome(standing: Standing, data: AdjudicationData) -> Standing:
+    """Keep what was found of an alert; of those that no longer fit, only the count of false ones.
+
+    An alert's later finding replaces an earlier one.
+    """
+    found = list({**standing.outcomes, data.alert: data.outcome}.items())
+    older, newest = found[:-_OUTCOMES_KEPT], dict(found[-_OUTCOMES_KEPT:])
+    before = standing.false_before + sum(outcome in _FALSE for _, outcome in older)
+    return msgspec.structs.replace(standing, outcomes=newest, false_before=before)
 
 
-def _resume(standing: Standing, _reason: str, _reference: str) -> Standing:
-    return msgspec.structs.replace(standing, suspended=None)
+def _suspend(standing: Standing, data: CommandData, _given_at: str) -> Standing:
+    return msgspec.structs.replace(standing, suspended=data.reason)
 
 
-def _end(standing: Standing, reason: str, _reference: str) -> Standing:
-    return msgspec.structs.replace(standing, ended=reason, record_owed=True)
+def _resume(standing: Standing, data: CommandData, _given_at: str) -> Standing:
+    return msgspec.structs.replace(
+        standing,
+        suspended=None,
+        stopped=None,
+        outcomes={},
+        false_before=0,
+        resumed=data.sequence,
+    )
 
 
-def _revoke(standing: Standing, _reason: str, reference: str) -> Standing:
-    revoked = tuple(sorted({*standing.revoked, reference}))
+def _end(standing: Standing, data: CommandData, given_at: str) -> Standing:
+    return msgspec.structs.replace(standing, ended=data.reason, ended_at=given_at, record_owed=True)
+
+
+def _revoke(standing: Standing, data: CommandData, _given_at: str) -> Standing:
+    revoked = tuple(sorted({*standing.revoked, data.reference_id or ""}))
     return msgspec.structs.replace(standing, revoked=revoked)
 
 
-_EFFECTS: dict[str, Callable[[Standing, str, str], Standing]] = {
+_EFFECTS: dict[str, Callable[[Standing, CommandData, str], Standing]] = {
     "suspend": _suspend,
     "resume": _resume,
     "end": _end,

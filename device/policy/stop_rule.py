@@ -1,0 +1,153 @@
+r"""The stop rule (R32): a device suspends itself once its false alerts are shown to be too many.
+
+Rule. k: alerts of this deployment that verifiers found to be of another person ("false alert",
+"confirmed false alert") since the desk last resumed the device. n: faces seen, that is tracks,
+since then. p0: the authorised FPIR. With X binomial of n and p0,
+
+    P(X >= k) = sum over i from k to n of C(n, i) * p0^i * (1 - p0)^(n - i)
+
+is the chance of so many false alerts if the rate were just the authorised one. The device stops
+when P(X >= k) <= 1 - confidence; with k = 0 it is 1. That is the exact one-sided binomial test, and
+the same as saying that the lower limit of Clopper and Pearson's interval for the rate lies at or
+above p0 (C. J. Clopper, E. S. Pearson: The use of confidence or fiducial limits illustrated in the
+case of the binomial, Biometrika 26, 1934).
+
+What is not known counts against the device: where n is unknown it is the smallest that it can be,
+the number of alerts, and any false alert then stops it.
+
+The test is repeated with every adjudication, so that over a long deployment it stops a device whose
+rate is just the authorised one more often than 1 - confidence says: docs/policy.md has the real
+figures. It errs on the side of stopping; a person decides whether to resume.
+"""
+
+from math import exp, lgamma, log, log1p
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from device.protocol.authorisation import StopRule
+from device.protocol.event import Uuid
+
+_NEGLIGIBLE = 1e-18
+_Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
+
+class Exposure(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many faces were seen and alerts raised since the stop rule began to count.
+
+    deployment, resumed: what it counts for (`Standing`); another of either starts at nothing.
+    Whoever keeps it over restarts adds as the ledger grows.
+    """
+
+    deployment: Uuid | None = None
+    resumed: int = 0
+    faces: _Count = 0
+    alerts: _Count = 0
+
+    def grown(self, faces: int, alerts: int, *, deployment: str | None, resumed: int) -> "Exposure":
+        """Return the counts after so many more faces and alerts."""
+        same = (deployment, resumed) == (self.deployment, self.resumed)
+        before = self if same else Exposure(deployment, resumed)
+        return msgspec.structs.replace(
+            before, faces=before.faces + faces, alerts=before.alerts + alerts
+        )
+
+
+def verdict(rule: StopRule, false_alerts: int, faces: int | None, alerts: int = 0) -> str | None:
+    """Return why the device must suspend itself, in a sentence, or None.
+
+    false_alerts, faces: k and n of the module's text; faces None where the count was lost. alerts:
+    raised since the last resume, as far as known.
+    """
+    seen = max(false_alerts, alerts if faces is None else faces)
+    if chance_of_so_many(false_alerts, seen, rule.authorised_fpir) > 1 - rule.confidence:
+        return None
+    of = f"{seen:,} faces seen" if faces is not None else f"{seen:,} alerts (faces unknown)"
+    one_in = f"1 in {1 / rule.authorised_fpir:,.0f}"
+    return (
+        f"This device has suspended itself: {false_alerts:,} false alerts of {of} are more than "
+        f"the authorised {one_in}, with {rule.confidence:.1%} confidence; the officer must look "
+        "into it, and only the desk can resume the device."
+    )
+
+
+def chance_of_so_many(k: int, n: int, p: float) -> float:
+    """Return P(X >= k) for X binomial of n trials with probability p, 0 < p < 1.
+
+    Relative error below 1e-5 for n up to 10^8, where the logarithms of the factorials have lost
+    seven digits; below 1e-10 for n up to 10^4.
+    """
+    if k <= 0:
+        return 1.0
+    if k > n:
+        return 0.0
+    if k > n * p:
+        return min(1.0, _tail(k, n, p))
+    # The smaller tail is added up, so that nothing is lost in a difference.
+    return max(0.0, 1.0 - _tail(n - k + 1, n, 1 - p))
+
+
+def _tail(k: int, n: int, p: float) -> float:
+    """Return P(X >= k) where k is above the mean: terms that only get smaller."""
+    ways = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+    term = exp(ways + k * log(p) + (n - k) * log1p(-p))
+    total, odds, i = term, p / (1 - p), k
+    while i < n and term > _NEGLIGIBLE * total:
+        term *= (n - i) / (i + 1) * odds
+        total += term
+        i += 1
+    return total
+
+
+def most_faces_that_stop(k: int, rule: StopRule) -> int:
+    """Return the largest n at which k false alerts stop the device; 0 where none does."""
+    low, high = k - 1, k
+    while _stops(k, high, rule):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _stops(k, middle, rule) else (low, middle)
+    return max(0, low) if low >= k else 0
+
+
+def _stops(k: int, n: int, rule: StopRule) -> bool:
+    return verdict(rule, k, n) is not None
+
+
+def chance_of_a_stop(rule: StopRule, rate: float, faces: int) -> float:
+    """Return the chance that a device with this true rate is stopped within so many faces.
+
+    Computed exactly, without chance: only a false alert can bring the stop, so that a device runs
+    on as long as, for every k, fewer than k false alerts have come by `most_faces_that_stop(k)`.
+    Every alert is taken to be adjudicated at once. faces: up to some 10^6.
+    """
+    running, seen, k = {0: 1.0}, 0, 1
+    while seen < faces and running:
+        until = min(faces, most_faces_that_stop(k, rule))
+        if until > seen:
+            running = _after(running, until - seen, rate)
+            seen = until
+            running = {count: chance for count, chance in running.items() if count < k}
+        k += 1
+    return 1.0 - sum(running.values())
+
+
+def _after(running: dict[int, float], trials: int, rate: float) -> dict[int, float]:
+    """Return the distribution of a count after more trials."""
+    steps = _distribution(trials, rate)
+    found: dict[int, float] = {}
+    for count, chance in running.items():
+        for more, likely in steps:
+            found[count + more] = found.get(count + more, 0.0) + chance * likely
+    return {count: chance for count, chance in found.items() if chance > _NEGLIGIBLE}
+
+
+def _distribution(trials: int, rate: float) -> list[tuple[int, float]]:
+    found, term = [], exp(trials * log1p(-rate))
+    for count in range(trials + 1):
+        if term < _NEGLIGIBLE and count > trials * rate:
+            break
+        found.append((count, term))
+        term *= (trials - count) / (count + 1) * rate / (1 - rate)
+    return found
