@@ -1,12 +1,16 @@
 """One probe against the whole list: `G @ p`, normalised, threshold, margin."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from device.matching.cohort import levels
 from device.matching.gallery import Floats, Gallery
 from device.vision.sample import Probe
+
+GONE: Final = np.float32(-1)
+"""Lower than any threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +42,20 @@ def scores_of(gallery: Gallery, templates: Floats) -> Floats:
 
     templates: (n, dimension) float32, rows of unit length. A score is the cosine similarity, less
     what the probe and the reference have in common with everybody (`device.matching.cohort`);
-    mostly between -0.5 and 1. The one scale of thresholds, margins and bands.
+    mostly between -0.5 and 1, and `GONE` for a reference that is revoked or expired. The one scale
+    of thresholds, margins and bands.
     """
-    cosines = templates @ gallery.matrix.T
+    cosines = gallery.cosines(templates)
+    offsets = gallery.offsets()
     of_probe = levels(cosines)
-    of_probe -= np.float32(gallery.level)
-    of_probe += gallery.surplus
+    of_probe += offsets
     of_probe *= np.float32(gallery.weight / 2)
     cosines -= of_probe
     of_probe.fill(0)
-    return np.asarray(cosines, np.float32)
+    offsets.fill(0)
+    # Rows of zeros would score above nought for a probe that is far from everybody.
+    cosines[:, gallery.gone] = GONE
+    return cosines
 
 
 def compare(gallery: Gallery, probe: Probe, limits: Limits) -> Candidate | None:

@@ -1,4 +1,7 @@
-"""`Gallery`: the references as one contiguous float32 matrix."""
+"""`Gallery`: the references as one contiguous float32 matrix, plain or transformed."""
+
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -6,9 +9,14 @@ import numpy.typing as npt
 from device.capture.frame import Ephemeral
 from device.errors import WatchlistError
 from device.matching.cohort import levels_of_references, weight_of
+from device.matching.protection import Transformation, template_digests, width_of
+from device.memory import LockedBuffer
+from device.protocol.sealed import ListedReference, ListHeader, OpenedList
 from device.protocol.watchlist import DemonstrationList, Reference
 
 Floats = npt.NDArray[np.float32]
+_Named = Reference | ListedReference
+_NEVER: Final = np.iinfo(np.int64).max
 _NO_LENGTH = 1e-3
 """Below this a template has no direction to speak of."""
 
@@ -16,13 +24,28 @@ _NO_LENGTH = 1e-3
 class Gallery(Ephemeral):
     """A watchlist in memory.
 
-    matrix: (references, dimension) float32, the direction of each reference; its rows are of about
-    unit length, see `_weighed`. ids: reference ids in that order. surplus: (references,) float32,
-    how much each one's level is above the list's mean `level`; weight: how far levels count in a
-    list of this size, 0 to 1; see `device.matching.cohort`.
+    matrix: of a demonstration list (references, dimension) float32, the direction of each
+    reference, rows of about unit length, see `_weighed`; of an opened list (references, width)
+    float32, the stored rows, see `device.matching.protection`. ids: reference ids in that order.
+    gone: (references,) bool, which are revoked or expired. surplus: (references,) float32, how much
+    each one's level is above the list's mean `level`; of an opened list both are 0, since they are
+    in the rows. weight: how far levels count in a list of this size, 0 to 1; see
+    `device.matching.cohort`.
     """
 
-    __slots__ = ("ids", "level", "list_id", "matrix", "surplus", "version", "weight")
+    __slots__ = (
+        "_content",
+        "_ends_ns",
+        "_transformation",
+        "gone",
+        "ids",
+        "level",
+        "list_id",
+        "matrix",
+        "surplus",
+        "version",
+        "weight",
+    )
 
     def __init__(
         self, watchlist: DemonstrationList, embedder_sha256: str, dimension: int | None = None
@@ -32,34 +55,114 @@ class Gallery(Ephemeral):
         dimension: length of the embedder's templates, where it is known.
         """
         _refuse_foreign(watchlist, embedder_sha256, dimension)
-        self.list_id = watchlist.list_id
-        self.version = watchlist.version
-        self.ids = tuple(reference.reference_id for reference in watchlist.references)
         directions = np.stack([direction_of(each) for each in watchlist.references])
         lengths = np.array([length_of(each) for each in watchlist.references], np.float32)
-        self.matrix: Floats = _weighed(directions, lengths)
-        levels = levels_of_references(directions, self.matrix)
-        self.level = float(levels.mean())
-        self.surplus: Floats = levels - np.float32(self.level)
+        matrix = _weighed(directions, lengths)
+        self._name(watchlist.list_id, watchlist.version, watchlist.references)
+        self.matrix: Floats = matrix
+        found = levels_of_references(directions, matrix)
+        self.level = float(found.mean())
+        self.surplus: Floats = found - np.float32(self.level)
+        self._transformation: Transformation | None = None
+        self._content: LockedBuffer | None = None
+        self._ends_ns = np.full(len(self.ids), _NEVER, np.int64)
+
+    @classmethod
+    def opened(
+        cls, opened: OpenedList, embedder_sha256: str, dimension: int | None = None
+    ) -> "Gallery":
+        """Take over an opened list: its memory is the gallery's from here on, its seed is wiped.
+
+        Raises WatchlistError, and wipes the list: made by another embedder, transformed with
+        another key, or holding something that is no number.
+        """
+        header = opened.header
+        self = cls.__new__(cls)
+        self._transformation = None
+        try:
+            _refuse_foreign(header, embedder_sha256, dimension)
+            self._name(header.watchlist.id, header.watchlist.version, header.entries)
+            self.matrix = opened.rows
+            self._transformation = _transformation_of(opened, self.matrix)
+        except WatchlistError:
+            opened.wipe()
+            raise
+        finally:
+            opened.seed.wipe()
+        self.level = 0.0
+        self.surplus = np.zeros(len(self.ids), np.float32)
+        self._content = opened.content
+        self._ends_ns = np.array([entry.ends_ns for entry in header.entries], np.int64)
+        return self
+
+    def _name(self, list_id: str, version: int, references: Sequence[_Named]) -> None:
+        self.list_id = list_id
+        self.version = version
+        self.ids = tuple(reference.reference_id for reference in references)
+        self.gone = np.zeros(len(self.ids), np.bool_)
         self.weight = weight_of(len(self.ids) - 1)
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def fault(self) -> str | None:
+        """Why templates may be swapped to the disk, or None; None for a demonstration list."""
+        if self._content is None or self._transformation is None:
+            return None
+        return self._content.fault or self._transformation.fault
+
+    def cosines(self, templates: Floats) -> Floats:
+        """Return the weighed cosines of n probes with all references, (n, references) float32.
+
+        templates: (n, dimension) float32, rows of unit length.
+        """
+        if self._transformation is None:
+            return np.asarray(templates @ self.matrix.T, np.float32)
+        return self._transformation.scores(self.matrix, templates)
+
+    def offsets(self) -> Floats:
+        """Return what each reference's level takes off before weighing, (references,) float32."""
+        if self._transformation is None:
+            return self.surplus - np.float32(self.level)
+        return self._transformation.offsets(self.matrix)
+
+    def template_digests(self) -> dict[str, str]:
+        """Return the SHA-256 of each reference's row as it is here, for the manifest (R27)."""
+        return template_digests(self.ids, self.matrix)
+
     def revoke(self, reference_id: str) -> bool:
         """Overwrite one reference: nothing resembles it any more. False: it is not on the list."""
         if reference_id not in self.ids:
             return False
-        row = self.ids.index(reference_id)
+        self._forget(self.ids.index(reference_id))
+        return True
+
+    def expire(self, now_ns: int) -> list[str]:
+        """Overwrite the references whose expiry or review is due; return which they were (R7).
+
+        now_ns: trusted time, nanoseconds since 1970. Those that are gone already are not returned.
+        """
+        due = np.flatnonzero((self._ends_ns <= now_ns) & ~self.gone)
+        for row in due:
+            self._forget(int(row))
+        return [self.ids[row] for row in due]
+
+    def _forget(self, row: int) -> None:
         self.matrix[row].fill(0)
         self.surplus[row] = 0
-        return True
+        self.gone[row] = True
 
     def wipe(self) -> None:
         """Overwrite all templates with zeros; nothing can be compared afterwards."""
         self.matrix.fill(0)
         self.surplus.fill(0)
+        self.gone.fill(True)
         self.level = 0.0
+        if self._transformation is not None:
+            self._transformation.wipe()
+        if self._content is not None:
+            self._content.wipe()
 
 
 def direction_of(reference: Reference) -> Floats:
@@ -113,8 +216,26 @@ def _templates(reference: Reference) -> Floats:
     return np.stack([np.frombuffer(template, "<f4") for template in reference.templates])
 
 
+def _transformation_of(opened: OpenedList, rows: Floats) -> Transformation:
+    """Return the transformation that made these rows. Raises WatchlistError if none did."""
+    header = opened.header
+    if header.width != width_of(header.dimension):
+        raise WatchlistError(
+            "The watchlist was protected by another version of Passerby: publish it again with the "
+            "desk's programs of this version."
+        )
+    transformation = Transformation(opened.seed.array.data, header.dimension, len(rows))
+    if transformation.fits(rows):
+        return transformation
+    transformation.wipe()
+    raise WatchlistError(
+        "The templates of the watchlist do not fit its key: publish it again with the desk's "
+        "programs."
+    )
+
+
 def _refuse_foreign(
-    watchlist: DemonstrationList, embedder_sha256: str, dimension: int | None
+    watchlist: DemonstrationList | ListHeader, embedder_sha256: str, dimension: int | None
 ) -> None:
     if dimension is not None and watchlist.dimension != dimension:
         msg = (

@@ -18,6 +18,7 @@ _COMMANDS = {
     "attack": "how often prints and screens pass for people, and people for those",
     "render": "draw a data set of people who do not exist, to evaluate without any real face",
     "people": "draw people who do not exist, and say what a detector and an embedder see in them",
+    "protection": "attacks on the sealed watchlist's templates, and what protecting them costs",
     "bench": "speed and memory of this machine",
     "distances": "how many pixels a face has at which distance",
     "convert": "turn published models into .tflite files and recipes",
@@ -144,6 +145,26 @@ def _convert_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _protection_arguments(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add(
+        "--data",
+        type=Path,
+        default=DEFAULT_DATA,
+        metavar="DIR",
+        help="a folder with manifest.csv, default %(default)s; rendered people where there is none",
+    )
+    add("--people", type=int, default=300, metavar="N", help="to render, default %(default)s")
+    add("--seed", type=int, default=1, help="of the draws; keys and blinding are always fresh")
+    add("--json", type=Path, metavar="OUT", help="write all figures here")
+    add(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="a private folder for templates, to measure again sooner; default none",
+    )
+
+
 def _check_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("files", type=Path, nargs="+", metavar="FILE")
 
@@ -179,6 +200,7 @@ _ARGUMENTS = {
     "render": _render_arguments,
     "people": _people_arguments,
     "evaluate": _evaluation_arguments,
+    "protection": _protection_arguments,
     "convert": _convert_arguments,
     "edgetpu-check": _check_arguments,
 }
