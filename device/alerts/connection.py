@@ -14,6 +14,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from device.alerts.client import Version, make_client, properties_of
 from device.alerts.refused import FAILURE
@@ -135,9 +136,22 @@ class Connection:
         properties = self._described(PacketTypes.PUBLISH)
         return self._client.publish(topic, payload, qos=1, retain=retain, properties=properties).mid
 
-    def subscribe(self, topics: list[str]) -> None:
-        """Ask for topics at QoS 1; `Subscribed` is the answer."""
-        self._client.subscribe([(topic, 1) for topic in topics])
+    def subscribe(self, topics: list[str], *, retained: bool = True) -> None:
+        """Ask for topics at QoS 1; `Subscribed` is the answer.
+
+        retained: also for what the broker keeps of them, if it knows the subscription already.
+        MQTT 3.1.1 brings that every time.
+        """
+        if self._version != "5":
+            self._client.subscribe([(topic, 1) for topic in topics])
+            return
+        handling = (
+            SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+            if retained
+            else SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+        )
+        options = SubscribeOptions(qos=1, retainHandling=handling)
+        self._client.subscribe([(topic, options) for topic in topics])
 
     def close(self, *, polite: bool = True) -> None:
         """End the connection. Not polite: as if the device vanished, so that its will is told."""

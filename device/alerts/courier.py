@@ -2,7 +2,9 @@
 
 It empties the outbox only by receipts that the desk has signed: a PUBACK proves neither delivery
 nor durability. With constant cover it sends one cell at every beat, a dummy when there is nothing
-to say. What comes in is opened here; orders go to `on_order`, refusals to `on_refusal`.
+to say. A request to unlock goes beside the beat, at once: its topic tells what it is anyway. What
+comes in is opened here; orders go to `on_order`, answers to requests to `on_unlock`, parts of
+bundles to `on_part`, refusals to `on_refusal`.
 """
 
 import logging
@@ -34,12 +36,15 @@ from device.errors import BrokerError, MessageError
 from device.protocol.cell import CELL_BYTES
 from device.protocol.envelope import Envelope
 from device.protocol.identifiers import uuid7
+from device.protocol.messages import Message
 from device.protocol.order import Adjudication, Command, Order
+from device.protocol.part import BundlePart, BundlePartData
 from device.protocol.receipt import Receipt
 from device.protocol.record import Record
 from device.protocol.refusals import MisaddressedError
 from device.protocol.status import StatusData
 from device.protocol.topics import Topics, parse_topic
+from device.protocol.unlocking import Unlock, UnlockRequest
 from device.settings import AlertSettings, BrokerSettings
 
 log = logging.getLogger(__name__)
@@ -58,6 +63,11 @@ LARGEST_PACKET_BYTES = CELL_BYTES + 256
 """A cell with its topic and properties."""
 _AHEAD_S = 1.0
 """With constant cover a cell is made this long before its tick, or a quarter of a short beat."""
+_REQUEST_EVERY_S = 2.0
+"""No two requests to unlock come closer together, whoever asks for them."""
+_FETCH_AGAIN_S = 600.0
+"""All parts of a bundle are asked for again this often at most: they are some megabytes."""
+_HEARD = ("receipt", "command", "bundle")
 _BEATS_PER_STATUS = 6
 """With constant cover the status goes with every sixth beat, changed or not."""
 _STOP = object()
@@ -80,8 +90,11 @@ class Courier:
         *,
         on_order: Callable[[Order], None] = lambda _order: None,
         on_refusal: Callable[[str], None] = lambda _reason: None,
+        on_unlock: Callable[[Unlock], None] = lambda _unlock: None,
+        on_part: Callable[[BundlePartData], None] = lambda _part: None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        """on_…: called from the courier's thread. on_part may raise MessageError."""
         self._broker = broker
         self._topics = topics
         self._settings = alerts
@@ -89,6 +102,8 @@ class Courier:
         self._post = post
         self._on_order = on_order
         self._on_refusal = on_refusal
+        self._on_unlock = on_unlock
+        self._on_part = on_part
         self._now_ns = now_ns
         self._writer = Writer(envelope, topics.source, alerts.delayed_after_s, now_ns)
         self._events: SimpleQueue[Any] = SimpleQueue()
@@ -111,6 +126,12 @@ class Courier:
         self._subscription_fault: str | None = None
         self._resubscribe_s = self._status_again_s = 0.0
         self._narrow = False
+        self._request: UnlockRequest | None = None
+        self._request_next_s = 0.0
+        # Once per start: parts that came and were not yet on the disk went with the last process.
+        self._fetch_due_s: float | None = 0.0
+        self._fetched_s = float("-inf")
+        self._fetching = False
         self._fault: str | None = f"Not yet connected to the broker {broker.host}:{broker.port}."
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
@@ -137,6 +158,15 @@ class Courier:
         changed, self._status = status != self._status, status
         if changed:
             self._events.put(None)
+
+    def ask(self, request: UnlockRequest) -> None:
+        """Send a request to unlock as soon as there is a connection; the newest one only."""
+        self._events.put(request)
+
+    def fetch_bundle(self) -> None:
+        """Ask the broker for all parts of the bundle again, soon: some could not be kept."""
+        # One assignment, read once per turn by the thread: no lock is needed.
+        self._fetch_due_s = max(time.monotonic(), self._fetched_s + _FETCH_AGAIN_S)
 
     @property
     def fault(self) -> str | None:
@@ -237,9 +267,12 @@ class Courier:
         elif isinstance(event, Subscribed):
             refused = f"The broker refuses receipts ({event.refused}). Check its ACL."
             self._subscription_fault = refused if event.refused is not None else None
+            self._fetching = False
             self._resubscribe_s = time.monotonic() + _RESUBSCRIBE_S
         elif isinstance(event, Received):
             self._received(event)
+        elif isinstance(event, UnlockRequest):
+            self._request = event
 
     def _accepted(self, event: Connected) -> None:
         now_s = time.monotonic()
@@ -258,8 +291,14 @@ class Courier:
         log.info("connected to the broker, MQTT %s", self.version)
 
     def _subscribe(self) -> None:
-        if self._connection is not None:
-            self._connection.subscribe([self._topics.of("receipt"), self._topics.of("command")])
+        if self._connection is None:
+            return
+        now_s = time.monotonic()
+        fetch = self._fetch_due_s is not None and now_s >= self._fetch_due_s
+        if fetch:
+            self._fetch_due_s, self._fetched_s, self._fetching = None, now_s, True
+        topics = [self._topics.of("receipt"), self._topics.of("command"), self._topics.every_part]
+        self._connection.subscribe(topics, retained=fetch)
 
     def _not_accepted(self, fault: str, *, certain: bool) -> None:
         if self._versions.not_accepted(certain=certain):
@@ -289,16 +328,23 @@ class Courier:
     def _received(self, event: Received) -> None:
         try:
             topics, kind = parse_topic(event.topic)
-            if topics != self._topics or kind not in ("receipt", "command"):
+            if topics != self._topics or kind not in _HEARD:
                 raise MisaddressedError("A message came on a topic that is not this device's.")
-            message = self._envelope.open(event.payload, kind).message
+            if kind == "bundle" and not event.payload:
+                return  # the broker keeps this part no more
+            self._heard(self._envelope.open(event.payload, kind).message)
         except MessageError as error:
             self._on_refusal(f"{type(error).__name__}: {error}")
-            return
+
+    def _heard(self, message: Message) -> None:
         if isinstance(message, Receipt):
             self._receipted(message)
         elif isinstance(message, Command | Adjudication):
             self._on_order(message)
+        elif isinstance(message, Unlock):
+            self._on_unlock(message)
+        elif isinstance(message, BundlePart):
+            self._on_part(message.data)
 
     def _receipted(self, receipt: Receipt) -> None:
         digest = receipt.data.digest
@@ -344,6 +390,8 @@ class Courier:
         elif self._subscription_fault is not None and now_s >= self._resubscribe_s:
             self._resubscribe_s = now_s + _RESUBSCRIBE_S
             self._subscribe()
+        elif self._fetch_due_s is not None and now_s >= self._fetch_due_s:
+            self._subscribe()
         elif not self._flow.unanswered and self._status_message is None:
             self._heard_s = now_s
         elif silent_s > _SILENCE_S:
@@ -355,6 +403,9 @@ class Courier:
         connection, self._connection = self._connection, None
         self._online, self._fault = False, fault
         self._status_sent = self._status_message = None
+        if self._fetching:
+            # The broker may never have heard of it, and know the subscription all the same.
+            self._fetching, self._fetch_due_s = False, 0.0
         self._flow.disconnected()
         if connection is not None:
             # Without a goodbye, so that the broker tells the world what this device cannot.
@@ -365,7 +416,8 @@ class Courier:
     def _forget_late_events(self) -> None:
         """Events of the connection that was just closed must not count for the next one.
 
-        What was received counts all the same: it is signed, and the broker has it no more.
+        What was received counts all the same: it is signed, and the broker has it no more. So does
+        what was asked.
         """
         kept = []
         while True:
@@ -373,7 +425,7 @@ class Courier:
                 event = self._events.get_nowait()
             except Empty:
                 break
-            if event is _STOP or isinstance(event, Received):
+            if event is _STOP or isinstance(event, Received | UnlockRequest):
                 kept.append(event)
         for event in kept:
             self._events.put(event)
@@ -390,6 +442,23 @@ class Courier:
             self._send_status(connection)
         elif self._beat.wait_s(now_s) <= self._ahead_s:
             self._send_at_beat(connection, self._beat)
+        if self._request is not None:
+            self._send_request(connection, self._request)
+
+    def _send_request(self, connection: Connection, request: UnlockRequest) -> None:
+        """Send a request, unless the broker or the pause between two of them forbids it."""
+        now_s = time.monotonic()
+        busy = self._narrow and self._status_message is not None
+        if (
+            busy
+            or not self._flow.may_send()
+            or now_s < max(self._request_next_s, self._paused_until_s)
+        ):
+            return
+        self._request, self._request_next_s = None, now_s + _REQUEST_EVERY_S
+        message = connection.publish(self._topics.of("request"), self._envelope.cell(request))
+        # It takes a place in the broker's window, and nobody repeats it here: `Unlocking` does.
+        self._flow.sent_cover(message)
 
     def _send_at_once(self, connection: Connection, now_s: float) -> None:
         if now_s >= self._status_again_s:

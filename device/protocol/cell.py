@@ -1,4 +1,4 @@
-"""Cells and letters: what is signed, sealed to one recipient with HPKE (RFC 9180, base mode).
+"""Cells and letters: what is signed, sealed to one recipient with HPKE (`device.protocol.hpke`).
 
     version (1) | suite (1) | recipient's key id (16) | encapsulated key | ciphertext
 
@@ -12,47 +12,33 @@ Sealing draws a fresh key every time: two cells with the same content have nothi
 
 from typing import Final, Literal
 
-import cbor2
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hpke
+from device.protocol.hpke import HEADER_BYTES, OVERHEAD_BYTES, SuiteName, seal, unseal
+from device.protocol.keys import PrivateKeys, PublicKeys
+from device.protocol.refusals import NotCanonicalError, OversizeError, TruncatedError
 
-from device.protocol.cose import VERSION
-from device.protocol.keys import KEY_ID_BYTES, PrivateKeys, PublicKeys
-from device.protocol.refusals import (
-    ForgedError,
-    MisaddressedError,
-    NotCanonicalError,
-    OversizeError,
-    TruncatedError,
-    UnknownVersionError,
-)
+__all__ = [
+    "CELL_BYTES",
+    "LARGEST_LETTER_BYTES",
+    "SuiteName",
+    "open_cell",
+    "open_letter",
+    "room",
+    "seal_cell",
+    "seal_letter",
+]
 
 CELL_BYTES: Final = 12_288
 """Of every message on the wire: alerts, receipts, commands, status and dummies alike."""
 LARGEST_LETTER_BYTES: Final = 10_752
 """So that a signed letter fits a cell in either suite."""
 
-SuiteName = Literal["mlkem768-x25519", "x25519"]
-Purpose = Literal["cell", "letter"]
-
-_HEADER_BYTES = 2 + KEY_ID_BYTES
 _LENGTH_BYTES = 4
-_NUMBERS: dict[SuiteName, int] = {"mlkem768-x25519": 1, "x25519": 2}
-_NAMES = {number: name for name, number in _NUMBERS.items()}
-_KEMS = {"mlkem768-x25519": hpke.KEM.MLKEM768_X25519, "x25519": hpke.KEM.X25519}
-_SUITES = {
-    # ChaCha20 rather than AES: the Pi 4 has no AES instructions.
-    name: hpke.Suite(kem, hpke.KDF.HKDF_SHA256, hpke.AEAD.CHACHA20_POLY1305)
-    for name, kem in _KEMS.items()
-}
-_OVERHEAD_BYTES = {"mlkem768-x25519": 1_136, "x25519": 48}
-"""Encapsulated key and authentication tag."""
 
 
-def room(suite: SuiteName, purpose: Purpose) -> int:
+def room(suite: SuiteName, purpose: Literal["cell", "letter"]) -> int:
     """Return how many bytes of content a cell or a letter can hold."""
     whole = CELL_BYTES - _LENGTH_BYTES if purpose == "cell" else LARGEST_LETTER_BYTES
-    return whole - _HEADER_BYTES - _OVERHEAD_BYTES[suite]
+    return whole - HEADER_BYTES - OVERHEAD_BYTES[suite]
 
 
 def seal_cell(content: bytes, to: PublicKeys, source: str, suite: SuiteName) -> bytes:
@@ -61,7 +47,7 @@ def seal_cell(content: bytes, to: PublicKeys, source: str, suite: SuiteName) -> 
     if len(content) > space:
         raise OversizeError(f"A message of {len(content)} bytes does not fit a cell ({space}).")
     length = len(content).to_bytes(_LENGTH_BYTES, "big")
-    return _seal(length + content + bytes(space - len(content)), to, source, suite, "cell")
+    return seal(length + content + bytes(space - len(content)), to, source, suite, "cell")
 
 
 def seal_letter(content: bytes, to: PublicKeys, source: str, suite: SuiteName) -> bytes:
@@ -69,7 +55,7 @@ def seal_letter(content: bytes, to: PublicKeys, source: str, suite: SuiteName) -
     space = room(suite, "letter")
     if len(content) > space:
         raise OversizeError(f"A message of {len(content)} bytes does not fit a letter ({space}).")
-    return _seal(content, to, source, suite, "letter")
+    return seal(content, to, source, suite, "letter")
 
 
 def open_cell(cell: bytes, keys: PrivateKeys, source: str) -> bytes:
@@ -82,7 +68,7 @@ def open_cell(cell: bytes, keys: PrivateKeys, source: str) -> bytes:
         raise OversizeError(f"A cell has {CELL_BYTES} bytes, this message {len(cell)}.")
     if len(cell) < CELL_BYTES:
         raise TruncatedError(f"A cell has {CELL_BYTES} bytes, this message {len(cell)}.")
-    padded = _open(cell, keys, source, "cell")
+    padded = unseal(cell, keys, source, "cell")
     length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
     end = _LENGTH_BYTES + length
     if end > len(padded):
@@ -96,37 +82,4 @@ def open_letter(letter: bytes, keys: PrivateKeys, source: str) -> bytes:
     """Return the content of a letter. Raises as `open_cell` does."""
     if len(letter) > LARGEST_LETTER_BYTES:
         raise OversizeError(f"A letter of {len(letter)} bytes is refused.")
-    return _open(letter, keys, source, "letter")
-
-
-def _seal(content: bytes, to: PublicKeys, source: str, suite: SuiteName, purpose: Purpose) -> bytes:
-    key = to.hybrid if suite == "mlkem768-x25519" else to.classic
-    header = bytes((VERSION, _NUMBERS[suite])) + to.key_id
-    return header + _SUITES[suite].encrypt(content, key, _info(purpose, suite, source, to.key_id))
-
-
-def _open(sealed: bytes, keys: PrivateKeys, source: str, purpose: Purpose) -> bytes:
-    if len(sealed) < _HEADER_BYTES:
-        raise TruncatedError("A sealed message ends within its header.")
-    suite = _NAMES.get(sealed[1])
-    if sealed[0] != VERSION or suite is None:
-        raise UnknownVersionError("A sealed message is of another version, or of no known suite.")
-    if len(sealed) < _HEADER_BYTES + _OVERHEAD_BYTES[suite]:
-        raise TruncatedError("A sealed message ends within its key or its tag.")
-    key_id = sealed[2:_HEADER_BYTES]
-    if key_id != keys.public.key_id:
-        raise MisaddressedError("A sealed message is for somebody else.")
-    key = keys.hybrid if suite == "mlkem768-x25519" else keys.classic
-    try:
-        return _SUITES[suite].decrypt(
-            sealed[_HEADER_BYTES:], key, _info(purpose, suite, source, key_id)
-        )
-    except (InvalidTag, ValueError) as error:
-        raise ForgedError(
-            "A sealed message does not open: altered, or sealed otherwise."
-        ) from error
-
-
-def _info(purpose: Purpose, suite: SuiteName, source: str, to: bytes) -> bytes:
-    parts = ["passerby", VERSION, purpose, _NUMBERS[suite], source, to]
-    return cbor2.dumps(parts, canonical=True)
+    return unseal(letter, keys, source, "letter")

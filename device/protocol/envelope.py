@@ -26,10 +26,12 @@ from device.protocol.identifiers import utc_text
 from device.protocol.keys import PrivateKeys, PublicKeys
 from device.protocol.messages import Message, decode_message
 from device.protocol.order import Adjudication, Command
+from device.protocol.part import BundlePart
 from device.protocol.receipt import Receipt
 from device.protocol.record import Record
 from device.protocol.refusals import MisaddressedError, NotCanonicalError, WrongTopicError
 from device.protocol.topics import Kind, Topics
+from device.protocol.unlocking import Unlock
 
 
 class DamagedLetterError(NotCanonicalError):
@@ -135,7 +137,7 @@ class Envelope:
     def _checked(self, message: Message) -> Message:
         """Refuse a message that says that it is from somebody else, or for another device."""
         device = self._topics.source
-        if isinstance(message, Receipt | Command | Adjudication):
+        if isinstance(message, Receipt | Command | Adjudication | Unlock | BundlePart):
             expected, about = desk_source(self._other), message.data.device
         else:
             expected, about = device, device

@@ -16,13 +16,33 @@ from device.protocol.order import (
     Command,
     check_order,
 )
+from device.protocol.part import BUNDLE_PART_TYPE, BundlePart, check_part
 from device.protocol.receipt import RECEIPT_TYPE, Receipt, check_receipt
 from device.protocol.record import RECORD_TYPE, Record
 from device.protocol.refusals import WrongTopicError
 from device.protocol.status import STATUS_TYPE, Status
 from device.protocol.topics import Kind
+from device.protocol.unlocking import (
+    UNLOCK_REQUEST_TYPE,
+    UNLOCK_TYPE,
+    Unlock,
+    UnlockRequest,
+    check_request,
+    check_unlock,
+)
 
-Message = Alert | Status | Receipt | Command | Adjudication | Record | Cover
+Message = (
+    Alert
+    | Status
+    | Receipt
+    | Command
+    | Adjudication
+    | Record
+    | Cover
+    | UnlockRequest
+    | Unlock
+    | BundlePart
+)
 
 _TYPES: Final[dict[str, type[Any]]] = {
     ALERT_TYPE: Alert,
@@ -32,13 +52,18 @@ _TYPES: Final[dict[str, type[Any]]] = {
     ADJUDICATION_TYPE: Adjudication,
     RECORD_TYPE: Record,
     COVER_TYPE: Cover,
+    UNLOCK_REQUEST_TYPE: UnlockRequest,
+    UNLOCK_TYPE: Unlock,
+    BUNDLE_PART_TYPE: BundlePart,
 }
 _CARRIES: Final[dict[Kind, tuple[type[Any], ...]]] = {
     "alert": (Alert, Cover),
     "status": (Status,),
     "receipt": (Receipt,),
-    "command": (Command, Adjudication),
+    "command": (Command, Adjudication, Unlock),
     "record": (Record,),
+    "request": (UnlockRequest,),
+    "bundle": (BundlePart,),
 }
 
 
@@ -63,11 +88,22 @@ def decode_message(payload: bytes, topic: Kind) -> Message:
         raise WrongTopicError(f"A message of type {name} has no business on this topic.")
     message: Message = decode_event(payload, kind, name)
     _check_times(message)
+    _check(message)
+    return message
+
+
+def _check(message: Message) -> None:
+    """Refuse what contradicts itself."""
     if isinstance(message, Receipt):
         check_receipt(message)
     elif isinstance(message, Command | Adjudication):
         check_order(message)
-    return message
+    elif isinstance(message, UnlockRequest):
+        check_request(message)
+    elif isinstance(message, Unlock):
+        check_unlock(message)
+    elif isinstance(message, BundlePart):
+        check_part(message.data)
 
 
 def _check_times(message: Message) -> None:

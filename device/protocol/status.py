@@ -5,7 +5,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from device.protocol.alert import AttackDetection, ListVersion, ModelHash
-from device.protocol.event import Source, Time, Uuid, encode_event, read_event
+from device.protocol.event import Sha256, Source, Time, Uuid, encode_event, read_event
 from device.protocol.wording import NO_PAD
 
 STATUS_TYPE: Final = "passerby.status.v1"
@@ -22,7 +22,9 @@ class StatusData(Struct, frozen=True, forbid_unknown_fields=True):
     nothing is compared, or what is degraded, each a sentence. presentation_attack_detection: "no
     PAD", or the id of the attack detector's threshold. connection: which connection to the broker
     it belongs to; a will is believed only as long as this is the newest. last_order: id of the
-    newest order that was obeyed.
+    newest order that was obeyed. checkpoint: SHA-256 of the newest signed checkpoint of the audit
+    log, a new one every hour at most whatever happens: a log that is cut later no longer has it.
+    bundle: SHA-256 of the newest bundle that came whole over MQTT, so that the desk stops sending.
     """
 
     link: Link
@@ -36,6 +38,8 @@ class StatusData(Struct, frozen=True, forbid_unknown_fields=True):
     watchlist: ListVersion | None = None
     connection: Uuid | None = None
     last_order: Uuid | None = None
+    checkpoint: Sha256 | None = None
+    bundle: Sha256 | None = None
 
 
 class Status(Struct, frozen=True, forbid_unknown_fields=True):

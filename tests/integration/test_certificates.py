@@ -12,6 +12,8 @@ from tools.field.pki import Authority
 
 ALL = "passerby/v1/+/+"
 SHARED = f"$share/gateways/{ALL}/alert"
+SAID = ("alert", "status", "record", "request")
+HEARD = ("receipt", "command", "bundle/+")
 
 
 @pytest.fixture
@@ -138,39 +140,49 @@ class TestRevocation:
 
 class TestAccessList:
     def test_a_device_and_the_gateway_do_what_they_must(self, devices, gateway, client):
-        desk = client(gateway, SHARED, f"{ALL}/status", f"{ALL}/record")
-        one = client(devices[0], "passerby/v1/s/d-01/receipt", "passerby/v1/s/d-01/command")
-        for kind in ("alert", "status", "record"):
+        desk = client(
+            gateway, SHARED, *(f"{ALL}/{kind}" for kind in ("status", "record", "request"))
+        )
+        one = client(devices[0], *(f"passerby/v1/s/d-01/{kind}" for kind in HEARD))
+        for kind in SAID:
             assert one.publish(f"passerby/v1/s/d-01/{kind}") == "Success"
-        wait_until(lambda: len(desk.messages) == 3)
-        for kind in ("receipt", "command"):
+        wait_until(lambda: len(desk.messages) == len(SAID))
+        for kind in ("receipt", "command", "bundle/1", "bundle/3232"):
             assert desk.publish(f"passerby/v1/s/d-01/{kind}") == "Success"
-        wait_until(lambda: len(one.messages) == 2)
+        wait_until(lambda: len(one.messages) == 4)
 
     def test_a_device_cannot_speak_for_another(self, devices, gateway, client):
-        desk = client(gateway, f"{ALL}/alert", f"{ALL}/status", f"{ALL}/record")
+        desk = client(gateway, *(f"{ALL}/{kind}" for kind in SAID))
         thief = client(devices[1])
-        for kind in ("alert", "status", "record"):
+        for kind in SAID:
             assert thief.publish(f"passerby/v1/s/d-01/{kind}") == "Not authorized"
         thief.publish("passerby/v1/s/d-02/alert", b"last")
         wait_until(lambda: desk.messages)
         assert desk.messages == [("passerby/v1/s/d-02/alert", b"last")]
 
     def test_a_device_cannot_act_as_gateway(self, devices, client):
-        victim = client(devices[0], "passerby/v1/s/d-01/receipt", "passerby/v1/s/d-01/command")
+        victim = client(devices[0], *(f"passerby/v1/s/d-01/{kind}" for kind in HEARD))
         for thief in (client(devices[1]), victim):
-            for topic in ("s/d-01/receipt", "s/d-01/command", "s/d-02/command", "s/d-02/receipt"):
-                assert thief.publish(f"passerby/v1/{topic}") == "Not authorized"
+            for kind in ("receipt", "command", "bundle/1"):
+                for name in ("d-01", "d-02"):
+                    assert thief.publish(f"passerby/v1/s/{name}/{kind}") == "Not authorized"
             assert thief.publish("passerby-desk/alert") == "Not authorized"
         assert victim.messages == []
 
     def test_a_device_reads_nothing_of_another(self, devices, gateway, client):
-        everything = ["#", "passerby/#", f"{ALL}/alert", f"{ALL}/command", "$SYS/#"]
+        everything = [
+            "#",
+            "passerby/#",
+            f"{ALL}/alert",
+            f"{ALL}/command",
+            f"{ALL}/bundle/+",
+            "$SYS/#",
+        ]
         thief = client(devices[1], *everything, "passerby/v1/s/d-01/receipt")
         desk, one = client(gateway), client(devices[0])
-        for kind in ("alert", "status", "record"):
+        for kind in SAID:
             one.publish(f"passerby/v1/s/d-01/{kind}")
-        for kind in ("receipt", "command"):
+        for kind in ("receipt", "command", "bundle/1"):
             desk.publish(f"passerby/v1/s/d-01/{kind}")
         desk.publish("passerby/v1/s/d-02/receipt", b"last")
         wait_until(lambda: thief.messages)
@@ -191,7 +203,7 @@ class TestAccessList:
 
     def test_a_gateway_speaks_for_no_device(self, gateway, client):
         desk = client(gateway)
-        for kind in ("alert", "status", "record"):
+        for kind in SAID:
             assert desk.publish(f"passerby/v1/s/d-01/{kind}") == "Not authorized"
         assert desk.publish("passerby-desk/event") in ("Success", "No matching subscribers")
 

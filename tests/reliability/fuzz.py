@@ -39,8 +39,10 @@ from device.protocol.messages import decode_message
 from device.protocol.order import OrderBook
 from device.protocol.status import decode_status
 from device.protocol.topics import KINDS, parse_source, parse_topic
+from device.protocol.unlocking import unwrap_key, wrap_key
 from tests.reliability.mutation import NUMBERS, TEXTS, cbor, damaged, event, noise
 from tools.setup.vectors.examples import (
+    DEPLOYMENT,
     DESK,
     DEVICE,
     PARTIES,
@@ -148,8 +150,19 @@ class Fuzzer:
     # Names.
 
     def topic(self):
-        text = self._text([TOPICS.of(kind) for kind in KINDS])
-        return lambda: parse_topic(text), lambda found: found[0].of(found[1]) == text
+        text = self._text([*(TOPICS.of(kind) for kind in KINDS), TOPICS.of("bundle", 317)])
+        return (
+            lambda: parse_topic(text),
+            lambda found: (
+                text
+                in (
+                    found[0].of(found[1]),
+                    found[0].of(
+                        found[1], int(text.rpartition("/")[2]) if found[1] == "bundle" else 1
+                    ),
+                )
+            ),
+        )
 
     def source(self):
         text = self._text([TOPICS.source, "urn:passerby:a:b", "a:b"])
@@ -214,6 +227,21 @@ class Fuzzer:
             return found, book.check(found, now_ns)
 
         return call, lambda result: obeyed_rightly(result[0], book, now_ns, result[1])
+
+    def wrapped_key(self):
+        """A key that was wrapped for one request: damaged, or for something else."""
+        rng, suite = self.rng, self.rng.choice(SUITES)
+        deployment = rng.choice((DEPLOYMENT, DEPLOYMENT, TEXTS[0], ""))
+        source = rng.choice((TOPICS.source, TOPICS.source, "urn:passerby:a:b"))
+        to = rng.choice(("one answer", "one answer", "device"))
+        key = rng.randbytes(32)
+        whole = wrap_key(key, PARTIES[to].public, source, deployment, suite)
+        data = damaged(rng, whole, (whole,)) if rng.random() < 0.6 else whole
+        meant = (deployment, source, to) == (DEPLOYMENT, TOPICS.source, "one answer")
+        return (
+            lambda: unwrap_key(data, PARTIES["one answer"], TOPICS.source, DEPLOYMENT),
+            lambda found: meant and data == whole and found == key,
+        )
 
     # Signed messages.
 
@@ -321,7 +349,7 @@ class Fuzzer:
 
     def envelope(self):
         """Damaged at one of its layers, from the event within to the cell, and closed again."""
-        rng, kind = self.rng, self.rng.choice(("alert", "alert", "status", "record"))
+        rng, kind = self.rng, self.rng.choice(("alert", "alert", "status", "record", "request"))
         way, suite = rng.randrange(6), rng.choice(SUITES)
         desk = envelope("desk")
         if way == 0:
@@ -335,7 +363,8 @@ class Fuzzer:
         forger = way == 4
         if forger:
             message = signed(payload, header(), PARTIES["other device"])
-        in_letter = kind != "status" and rng.random() < 0.7 and len(message) < 9000
+        bare = ("status", "request")
+        in_letter = kind not in bare and rng.random() < 0.7 and len(message) < 9000
         if in_letter:
             inner = seal_letter(message, DESK.public, TOPICS.source, suite)
             if way == 5:
@@ -347,7 +376,7 @@ class Fuzzer:
         data = seal_cell(message, DESK.public, TOPICS.source, suite)
 
         def judge(found):
-            if forger or (kind != "status" and not in_letter and not is_cover(found.message)):
+            if forger or (kind not in bare and not in_letter and not is_cover(found.message)):
                 return False
             if not isinstance(found.message, Alert):
                 return canonical_event(found.message, payload)
@@ -359,7 +388,7 @@ class Fuzzer:
 
     def envelope_of_orders(self):
         """What a device receives: receipts and orders, signed by the desk or by somebody else."""
-        rng, kind = self.rng, self.rng.choice(("receipt", "command"))
+        rng, kind = self.rng, self.rng.choice(("receipt", "command", "command", "bundle"))
         payload = rng.choice((*BY_KIND[kind], encode_event(a_receipt("stored"))))
         if rng.random() < 0.7:
             payload = event(rng, payload, EVENTS)
@@ -433,6 +462,7 @@ def decoders(fuzzer):
         ("decode_public_keys", 3, fuzzer.public_keys),
         ("decode_private_keys", 3, fuzzer.private_keys),
         ("cose.verify", 10, fuzzer.cose),
+        ("unwrap_key", 3, fuzzer.wrapped_key),
         ("open_cell", 3, fuzzer.cell),
         ("open_letter", 3, fuzzer.letter),
         ("Envelope.open: desk", 6, fuzzer.envelope),

@@ -33,6 +33,7 @@ from device.protocol.keys import (
 )
 from device.protocol.messages import decode_message
 from device.protocol.order import OrderBook, check_order
+from device.protocol.part import LARGEST_BUNDLE_BYTES, MOST_PARTS, parts_of
 from device.protocol.refusals import (
     ExpiredError,
     ForgedError,
@@ -89,6 +90,13 @@ def test_a_topic_comes_back(kind):
     assert parse_source(TOPICS.source) == TOPICS
 
 
+def test_every_part_of_the_largest_bundle_has_a_topic():
+    assert parts_of(LARGEST_BUNDLE_BYTES) == MOST_PARTS == 3232
+    for number in (1, 9, 10, 2_000, MOST_PARTS):
+        assert parse_topic(TOPICS.of("bundle", number)) == (TOPICS, "bundle")
+        assert TOPICS.of("bundle", number).startswith(TOPICS.every_part.removesuffix("+"))
+
+
 @pytest.mark.parametrize(
     "topic",
     [
@@ -108,6 +116,18 @@ def test_a_topic_comes_back(kind):
         "passerby/v1/s/d\x00/alert",
         f"passerby/v1/s/{'d' * 33}/alert",
         "passerby/v1/s/\u0661/alert",
+        "passerby/v1/s/d/bundle",
+        "passerby/v1/s/d/bundle/",
+        "passerby/v1/s/d/bundle/0",
+        "passerby/v1/s/d/bundle/01",
+        "passerby/v1/s/d/bundle/-1",
+        "passerby/v1/s/d/bundle/1/2",
+        "passerby/v1/s/d/bundle/1\n",
+        "passerby/v1/s/d/bundle/\u0661",
+        "passerby/v1/s/d/bundle/3233",
+        "passerby/v1/s/d/bundle/99999999999999999999",
+        "passerby/v1/s/d/alert/1",
+        "passerby/v1/s/d/command/1",
         "$share/g/passerby/v1/s/d/alert",
     ],
 )

@@ -138,8 +138,8 @@ class Keys:
         return hashlib.sha256(b"passerby keys 1" + b"".join(self.public)).digest()[:16]
 
 
-def info(purpose, suite, source, to):
-    return write(["passerby", 1, purpose, suite, source, to])
+def info(purpose, suite, source, to, *more):
+    return write(["passerby", 1, purpose, suite, source, to, *more])
 
 
 SUITE = pyhpke.CipherSuite.new(
@@ -174,11 +174,11 @@ def combined(lattice, classic, ephemeral, own):
     return hashlib.sha3_256(lattice + classic + ephemeral + own + rb"\.//^\ "[:6]).digest()
 
 
-def unseal(sealed, keys, source, purpose):
+def unseal(sealed, keys, source, purpose, *more):
     version, suite = sealed[:2]
     assert version == 1
     assert sealed[2:18] == keys.key_id
-    bound = info(purpose, suite, source, keys.key_id)
+    bound = info(purpose, suite, source, keys.key_id, *more)
     if suite == CLASSIC:
         key = pyhpke.KEMKey.from_pyca_cryptography_key(keys.classic)
         return SUITE.create_recipient_context(sealed[18:50], key, info=bound).open(sealed[50:])
@@ -194,10 +194,10 @@ def unseal(sealed, keys, source, purpose):
     return ChaCha20Poly1305(key).decrypt(nonce, sealed[18 + 1120 :], b"")
 
 
-def seal(content, to, source, purpose, suite):
+def seal(content, to, source, purpose, suite, *more):
     """Seal for the public keys [Ed25519, X25519, ML-KEM-768] of a party."""
     key_id = hashlib.sha256(b"passerby keys 1" + b"".join(to)).digest()[:16]
-    bound, start = info(purpose, suite, source, key_id), bytes((1, suite)) + key_id
+    bound, start = info(purpose, suite, source, key_id, *more), bytes((1, suite)) + key_id
     if suite == CLASSIC:
         key = pyhpke.KEMKey.from_pyca_cryptography_key(X25519PublicKey.from_public_bytes(to[1]))
         encapsulated, context = SUITE.create_sender_context(key, info=bound)
@@ -322,9 +322,21 @@ def test_a_second_implementation_signs_the_same_bytes(suite, vector):
         assert signed == b64decode(vector["signed"])
 
 
+@pytest.mark.parametrize("vector", load("unlocking")["vectors"], ids=lambda v: v["name"])
+def test_a_second_implementation_unwraps_the_published_keys_and_no_other(vector):
+    wrapped, keys = b64decode(vector["wrapped"]), PARTIES[vector["to"]]
+    deployment = load("unlocking")["deployment"]
+    if vector["refusal"] is None:
+        assert unseal(wrapped, keys, SOURCE, "list key", deployment).hex() == vector["key"]
+        return
+    with pytest.raises((AssertionError, InvalidTag, pyhpke.PyHPKEError, ValueError)):
+        assert len(unseal(wrapped, keys, SOURCE, "list key", deployment)) == 32
+
+
 # What the other implementation opens is more than format: rules of messages are its business.
 RULES = {
     "in the name of another device", "in the name of another desk", "a receipt for another device",
+    "an answer for another device", "a part for another device",
 }  # fmt: skip
 FORMAT = [
     vector

@@ -10,7 +10,8 @@ from device.protocol.alert import Alert
 from device.protocol.cell import SuiteName
 from device.protocol.envelope import Envelope
 from device.protocol.identifiers import utc_text
-from device.protocol.topics import parse_source
+from device.protocol.topics import parse_source, parse_topic
+from device.protocol.unlocking import OneTimeKeys, unwrap_key
 from tests.unit import test_protocol_independent as second
 from tools.setup.vectors.__main__ import failures, refusal_of
 from tools.setup.vectors.examples import PARTIES, TOPICS, a_command, an_alert, examples
@@ -65,16 +66,24 @@ def test_the_appliance_refuses_what_a_second_implementation_seals_for_another_to
         other.open(cell, "command")
 
 
+@pytest.mark.parametrize("suite", NUMBERS)
+def test_a_device_opens_a_key_that_a_second_implementation_wrapped(suite):
+    keys, deployment = OneTimeKeys(), "019966b0-e080-7000-8000-0000000000de"
+    public = [keys.public.ed25519, keys.public.x25519, keys.public.mlkem768]
+    wrapped = second.seal(b"k" * 32, public, second.SOURCE, "list key", NUMBERS[suite], deployment)
+    assert unwrap_key(wrapped, keys, second.SOURCE, deployment) == b"k" * 32
+
+
 def test_the_published_vectors_hold():
     assert failures() == []
 
 
 @pytest.mark.parametrize("vector", second.load("refused")["vectors"], ids=lambda v: v["name"])
 def test_a_published_bad_cell_is_refused_with_its_class(vector):
-    kind = vector["topic"].rpartition("/")[2]
+    kind = parse_topic(vector["topic"])[1]
     assert refusal_of(vector["to"], b64decode(vector["cell"]), kind) == vector["refusal"]
 
 
 def test_the_test_keys_are_marked_as_public():
-    for name in ("keys", "x25519", "mlkem768-x25519", "refused", "orders"):
+    for name in ("keys", "x25519", "mlkem768-x25519", "refused", "orders", "unlocking"):
         assert "Never use them" in second.load(name)["warning"]

@@ -35,11 +35,20 @@ def _add_devices(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add = actions.add_parser("add", help="listen to a device")
     add.add_argument("file", type=Path, metavar="FILE.pub", help="the device's public keys")
     revoke = actions.add_parser("revoke", help="listen to a device no more")
-    for action in (add, revoke):
+    stolen = actions.add_parser(
+        "stolen",
+        help="report a device stolen",
+        description=(
+            "Opens its list for it no more, orders it to erase the list, and lets the broker "
+            "forget the bundle. One that comes back is set up anew and added with its new keys."
+        ),
+    )
+    for action in (add, revoke, stolen):
         action.add_argument("--site", required=True, metavar="S", help="device.site")
         action.add_argument("--device", required=True, metavar="D", help="device.id")
     listing = actions.add_parser("list", help="all devices and their fingerprints")
-    for action, name in ((add, "add"), (revoke, "revoke"), (listing, "listing")):
+    calls = ((add, "add"), (revoke, "revoke"), (stolen, "stolen_device"), (listing, "listing"))
+    for action, name in calls:
         _add_config(action)
         action.set_defaults(call=_later("tools.desk.devices", name))
 

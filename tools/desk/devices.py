@@ -3,19 +3,23 @@
 import argparse
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.table import Column, Table
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, delete, exists, select, update
 
 from device.errors import ConfigurationError, MessageError
-from device.protocol.identifiers import utc_text
+from device.protocol.identifiers import utc_ns, utc_text
 from device.protocol.keys import PublicKeys, decode_public_keys, encode_keys
+from device.protocol.order import LONGEST_VALIDITY_S
 from device.protocol.topics import Topics, parse_topic
 from tools.console import console
+from tools.desk.gateway.bundles import withdraw_from
 from tools.desk.gateway.configuration import read_desk_configuration
 from tools.desk.gateway.database import Database
-from tools.desk.gateway.tables import devices, statuses
-from tools.desk.keys import read_public_keys
+from tools.desk.gateway.orderbook import Orders
+from tools.desk.gateway.tables import deployment_devices, devices, statuses, stolen
+from tools.desk.keys import read_private_keys, read_public_keys
 from tools.desk.shown import shown_device, shown_time
 
 
@@ -28,6 +32,7 @@ class Listed:
     added_at: str
     revoked_at: str | None
     last_seen: str | None
+    stolen_at: str | None
 
 
 class Register:
@@ -49,7 +54,13 @@ class Register:
                     devices.c.source == topics.source
                 )
             ).one()
-            if there.revoked_at is None and there.public_keys != content:
+            reported = _is_stolen(connection, topics.source)
+            if reported and there.public_keys == content:
+                raise ConfigurationError(
+                    f"{topics.source} is reported stolen, and whoever had it may have read its "
+                    "keys: set it up anew (a new card), and add the new ones."
+                )
+            if not reported and there.revoked_at is None and there.public_keys != content:
                 raise ConfigurationError(
                     f"{topics.source} is known with other keys: if it was set up anew, revoke it "
                     "first (`passerby-desk devices revoke`)."
@@ -63,6 +74,7 @@ class Register:
             if there.public_keys != content:
                 # A device that was set up anew begins anew, also with what time it is.
                 connection.execute(delete(statuses).where(statuses.c.source == topics.source))
+            connection.execute(delete(stolen).where(stolen.c.source == topics.source))
 
     def revoke(self, topics: Topics, now: str) -> None:
         """Listen to a device no more. Raises ConfigurationError when there is none."""
@@ -77,11 +89,34 @@ class Register:
                     f"{topics.source} is not known, or was revoked before: `passerby-desk devices "
                     "list` shows all."
                 )
+            withdraw_from(connection, topics.source, utc_ns(now))
+
+    def report_stolen(self, topics: Topics, now: str) -> None:
+        """Open no list for a device any more, and belong to no deployment (R49).
+
+        Raises ConfigurationError when there is no such device.
+        """
+        with self._database.writing() as connection:
+            known = exists().where(devices.c.source == topics.source)
+            if not connection.execute(select(known)).scalar():
+                raise ConfigurationError(
+                    f"{topics.source} is not known: `passerby-desk devices list` shows all."
+                )
+            row = {"source": topics.source, "reported_at": now}
+            connection.execute(self._database.insert_or_ignore(stolen), row)
+            # So that what is set up anew under this name opens nothing before a new list names it.
+            connection.execute(
+                delete(deployment_devices).where(deployment_devices.c.source == topics.source)
+            )
+            withdraw_from(connection, topics.source, utc_ns(now))
 
     def listing(self) -> list[Listed]:
         """Return all devices."""
         with self._database.reading() as connection:
-            rows = connection.execute(select(devices).order_by(devices.c.source)).all()
+            query = select(devices, stolen.c.reported_at).outerjoin(
+                stolen, stolen.c.source == devices.c.source
+            )
+            rows = connection.execute(query.order_by(devices.c.source)).all()
         return [
             Listed(
                 row.source,
@@ -89,9 +124,14 @@ class Register:
                 row.added_at,
                 row.revoked_at,
                 row.last_seen,
+                row.reported_at,
             )
             for row in rows
         ]
+
+
+def _is_stolen(connection: Connection, source: str) -> bool:
+    return bool(connection.execute(select(exists().where(stolen.c.source == source))).scalar())
 
 
 def topics_of(site: str, device: str) -> Topics:
@@ -133,11 +173,36 @@ def revoke(options: argparse.Namespace) -> int:
     return 0
 
 
+def stolen_device(options: argparse.Namespace) -> int:
+    """`devices stolen --site S --device D`."""
+    topics = topics_of(options.site, options.device)
+    settings = read_desk_configuration(options.config)
+    database = Database(settings.desk.database)
+    Register(database).report_stolen(topics, utc_text(time.time_ns()))
+    print(f"{topics.source} is reported stolen: its list is opened for it no more.")
+    order = Orders(database).command(
+        read_private_keys(Path(settings.desk.keys)).public,
+        topics.source,
+        LONGEST_VALIDITY_S,
+        "end",
+        "Reported stolen.",
+    )
+    print(f"{order.id}: it is ordered to erase its list if it comes online within seven days.")
+    print("What else to do:")
+    print("- passerby-field pki revoke: its certificate; then it can be heard no more either.")
+    print("- If it was running when it was taken: end its deployment and begin a new one.")
+    print("- If it comes back: set it up anew and add its new keys (`devices add`).")
+    return 0
+
+
 def listing(options: argparse.Namespace) -> int:
     """`devices list`."""
-    table = Table(Column("device", no_wrap=True), "fingerprint", "added", "last seen", "revoked")
+    table = Table(
+        Column("device", no_wrap=True), "fingerprint", "added", "last seen", "revoked", "stolen"
+    )
     for one in Register(_database(options)).listing():
-        times = (shown_time(at) for at in (one.added_at, one.last_seen, one.revoked_at))
+        known = (one.added_at, one.last_seen, one.revoked_at, one.stolen_at)
+        times = (shown_time(at) for at in known)
         table.add_row(shown_device(one.source), one.keys.fingerprint, *times)
     console.print(table)
     return 0

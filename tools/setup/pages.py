@@ -14,9 +14,16 @@ from device.configuration import documentation, documentation_of
 from device.protocol.alert import ALERT_SCHEMA, Alert
 from device.protocol.cover import COVER_SCHEMA, Cover
 from device.protocol.order import ADJUDICATION_SCHEMA, COMMAND_SCHEMA, Adjudication, Command
+from device.protocol.part import BUNDLE_PART_SCHEMA, BundlePart
 from device.protocol.receipt import RECEIPT_SCHEMA, Receipt
 from device.protocol.record import RECORD_SCHEMA, Record
 from device.protocol.status import STATUS_SCHEMA, Status
+from device.protocol.unlocking import (
+    UNLOCK_REQUEST_SCHEMA,
+    UNLOCK_SCHEMA,
+    Unlock,
+    UnlockRequest,
+)
 from tools.desk.gateway.settings import Settings as DeskSettings
 from tools.lab.distances import table
 from tools.lab.evaluate.report import EVALUATION_SCHEMA, Evaluation
@@ -31,6 +38,9 @@ MESSAGES: dict[str, tuple[type[msgspec.Struct], str]] = {
     "adjudication": (Adjudication, ADJUDICATION_SCHEMA),
     "record": (Record, RECORD_SCHEMA),
     "cover": (Cover, COVER_SCHEMA),
+    "unlock-request": (UnlockRequest, UNLOCK_REQUEST_SCHEMA),
+    "unlock": (Unlock, UNLOCK_SCHEMA),
+    "bundle-part": (BundlePart, BUNDLE_PART_SCHEMA),
 }
 """The schema of every message, docs/schemas/<name>.schema.json."""
 _BEGIN, _END = "<!-- distances: begin -->", "<!-- distances: end -->"

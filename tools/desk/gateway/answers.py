@@ -1,4 +1,4 @@
-"""`Answers`: the receipts that are made and wait for their moment.
+"""`Answers`: the receipts, and answers to requests to unlock, that wait for their moment.
 
 A receipt leaves a fixed time after its message came, not when the work is done: opening and storing
 an alert takes some milliseconds more than a dummy, and the broker could measure that.
@@ -15,7 +15,8 @@ from device.alerts.refused import FAILURE
 from device.protocol.envelope import desk_source
 from device.protocol.identifiers import utc_text, uuid7
 from device.protocol.receipt import Receipt, ReceiptData
-from device.protocol.topics import parse_source
+from device.protocol.topics import Kind, parse_source
+from device.protocol.unlocking import Unlock
 from tools.desk.gateway.happenings import Received
 from tools.desk.gateway.intake import Decision, Device, Envelopes, answer_to
 from tools.desk.gateway.link import Link, Parcel
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 ANSWER_AFTER_S: Final = 0.05
 """Several times what storing a message takes on a slow disk."""
+_UNLOCK_EXPIRY_S = 120
+"""The device has asked again by then: an older answer counts no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,17 @@ class Answers:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, arrival: Arrival, decision: Decision, device: Device | None) -> None:
-        """Make the receipt of a message that is in the database, if it gets one."""
+    def add(
+        self,
+        arrival: Arrival,
+        decision: Decision,
+        device: Device | None,
+        unlock: Unlock | None = None,
+    ) -> None:
+        """Make the receipt of a message that is in the database, if it gets one.
+
+        unlock: the answer to a request instead.
+        """
         answer, received = answer_to(decision), arrival.received
         parcel = None
         if answer is not None and device is not None:
@@ -70,16 +82,27 @@ class Answers:
                 utc_text(now_ns),
                 ReceiptData(device.source, outcome, digest),
             )
-            cell = self._envelopes.of(device.source, device.keys).cell(receipt)
-            topic = parse_source(device.source).of("receipt")
-            # First the receipt, then the acknowledgement: a kill in between repeats the message.
-            parcel = Parcel(
-                topic,
-                cell,
-                sent=lambda: self._link.acknowledge(received),
-                answered=self._answered,
-            )
+            parcel = self._parcel(received, device, receipt, "receipt")
+        elif unlock is not None and device is not None:
+            parcel = self._parcel(received, device, unlock, "command", _UNLOCK_EXPIRY_S)
         self._waiting.append(_Answer(received, arrival.at_s + ANSWER_AFTER_S, parcel))
+
+    def _parcel(
+        self,
+        received: Received,
+        device: Device,
+        message: Receipt | Unlock,
+        kind: Kind,
+        expiry_s: int | None = None,
+    ) -> Parcel:
+        # First the receipt, then the acknowledgement: a kill in between repeats the message.
+        return Parcel(
+            parse_source(device.source).of(kind),
+            self._envelopes.of(device.source, device.keys).cell(message),
+            expiry_s=expiry_s,
+            sent=lambda: self._link.acknowledge(received),
+            answered=self._answered,
+        )
 
     def _answered(self, code: int) -> None:
         if code >= FAILURE:

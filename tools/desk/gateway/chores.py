@@ -9,6 +9,7 @@ from device.protocol.identifiers import utc_text
 from tools.desk.gateway.database import Database
 from tools.desk.gateway.deliveries import open_gaps
 from tools.desk.gateway.retention import erase_old
+from tools.desk.gateway.unlocking import Unlocks
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Chores:
         self._hours = hours
         self._targets = targets
         self._now_ns = now_ns
+        self._unlocks = Unlocks(database, now_ns)
         self._every_s = min(_EVERY_S, hours * 3600 / 4)
         self._next_s = 0.0
         self._said: set[tuple[str, str, int]] = set()
@@ -50,6 +52,7 @@ class Chores:
             self._traces = bool(erased) or self._traces
             if self._traces:
                 self._traces = not self._database.overwrite_erased()
+            self._unlocks.overwrite_destroyed()
             self._say_gaps()
             self._fault = None
         except StorageError as error:

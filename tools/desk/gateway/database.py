@@ -89,7 +89,9 @@ class Database:
             if self.is_sqlite:
                 busy = alone.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
                 return not busy
-            alone.exec_driver_sql("VACUUM alerts, statuses")
+            alone.exec_driver_sql(
+                "VACUUM alerts, statuses, deployment_keys, bundle_archives, bundle_offers"
+            )
             return True
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, exists, func, select
 from tools.desk.gateway.database import Database
 from tools.desk.gateway.tables import alerts, devices, emissions, held, lanes, statuses
 
-_NOT_TARGETS = ("orders",)
+_NOT_TARGETS = ("orders", "bundle")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -22,6 +22,7 @@ from device.errors import StorageError
 from device.files import hold_alone
 from tools.desk.gateway.answers import Answers, Arrival
 from tools.desk.gateway.backlog import Backlog
+from tools.desk.gateway.bundles import Bundles
 from tools.desk.gateway.chores import Chores
 from tools.desk.gateway.configuration import check_settings
 from tools.desk.gateway.database import Database
@@ -32,9 +33,12 @@ from tools.desk.gateway.intake import LISTENED, Envelopes, Intake
 from tools.desk.gateway.link import Link
 from tools.desk.gateway.orderbook import Orders
 from tools.desk.gateway.refusals import Tally
+from tools.desk.gateway.sender import Sender
 from tools.desk.gateway.settings import Settings
 from tools.desk.gateway.store import Store
 from tools.desk.gateway.targets import Emission, Function, Lines, Mqtt, Target
+from tools.desk.gateway.unlocker import Unlocker
+from tools.desk.gateway.unlocking import Unlocks
 from tools.desk.gateway.webhook import Webhook
 from tools.desk.gateway.work import Work
 from tools.desk.keys import read_private_keys
@@ -85,8 +89,11 @@ class Gateway:
         orders = Orders(self._database, now_ns)
         again_s = settings.gateway.resend_orders_s
         self._dispatcher = Dispatcher(orders, envelopes, self._link, holder, again_s, now_ns)
+        bundles = Bundles(self._database, now_ns)
+        self._sender = Sender(bundles, envelopes, self._link, holder, now_ns)
+        unlocker = Unlocker(Unlocks(self._database, now_ns), keys)
         self._work = Work(
-            Store(self._database), Intake(envelopes), self._answers, self._tally, now_ns
+            Store(self._database), Intake(envelopes), self._answers, self._tally, unlocker, now_ns
         )
         targets = [emitter.target for emitter in self._emitters]
         self._chores = Chores(self._database, settings.retention.alerts_h, targets, now_ns)
@@ -121,7 +128,7 @@ class Gateway:
     @property
     def faults(self) -> list[str]:
         """What is wrong now, each in a sentence."""
-        faults = [self._link.fault, self._work.fault, self._answers.fault]
+        faults = [self._link.fault, self._work.fault, self._answers.fault, self._sender.fault]
         faults += [emitter.fault for emitter in self._emitters]
         return [fault for fault in faults if fault is not None]
 
@@ -166,6 +173,7 @@ class Gateway:
             self._answers.send(time.monotonic())
             if not self._stopping.is_set():
                 self._dispatcher.send(online or ())
+                self._sender.send(time.monotonic())
                 self._chores.do(time.monotonic())
                 self._tally.report(time.monotonic())
         except Exception as error:  # noqa: BLE001 - this thread must outlive any surprise
@@ -196,8 +204,8 @@ class Gateway:
 def _filters(group: str, version: Version) -> list[str]:
     """Return what to subscribe to.
 
-    Alerts and records are shared between gateways. Status is not: a broker sends retained messages
-    to plain subscriptions only, and storing it twice changes nothing.
+    Alerts, records and requests are shared between gateways. Status is not: a broker sends
+    retained messages to plain subscriptions only, and storing it twice changes nothing.
     """
     share = f"$share/{group}/" if version == "5" else ""
     return [f"{'' if kind == 'status' else share}passerby/v1/+/+/{kind}" for kind in LISTENED]

@@ -8,6 +8,7 @@ decisions below. The rules:
 3. An alert, a record and a dummy get one receipt each; so does a letter that is authentic but
    damaged, because the device can do nothing but give it up.
 4. A status gets no receipt.
+5. A request to unlock gets an answer (`unlocking`) and no receipt.
 """
 
 from collections.abc import Mapping
@@ -25,8 +26,9 @@ from device.protocol.receipt import Outcome
 from device.protocol.record import Record
 from device.protocol.status import Status
 from device.protocol.topics import Kind, Topics, parse_source, parse_topic
+from device.protocol.unlocking import UnlockRequest
 
-LISTENED: Final[tuple[Kind, ...]] = ("alert", "status", "record")
+LISTENED: Final[tuple[Kind, ...]] = ("alert", "status", "record", "request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,14 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A device asks for the key of its list."""
+
+    source: str
+    request: UnlockRequest
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """Not for us, not ours, or forged. reason: one of few, so that it can be counted."""
 
@@ -89,7 +99,7 @@ class Dropped:
     source: str | None = None
 
 
-Decision = Letter | Damaged | Dummy | Report | Dropped
+Decision = Letter | Damaged | Dummy | Report | Asked | Dropped
 
 
 def source_of(topic: str) -> str | None:
@@ -122,6 +132,11 @@ class Envelopes:
     def desk(self) -> PublicKeys:
         """The desk's own public keys."""
         return self._keys.public
+
+    @property
+    def secrets(self) -> PrivateKeys:
+        """The desk's own private keys."""
+        return self._keys
 
     def of(self, source: str, keys: str) -> Envelope:
         """Return the envelope to a device. keys: its public key file. Raises MessageError."""
@@ -173,6 +188,8 @@ def _meaning(opened: Opened, source: str) -> Decision:
         return Dummy(source)
     if isinstance(message, Status):
         return Report(source, message, encode_event(message).decode())
+    if isinstance(message, UnlockRequest):
+        return Asked(source, message)
     if isinstance(message, Alert) and digest is not None:
         return Letter(
             source,

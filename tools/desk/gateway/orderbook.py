@@ -2,7 +2,8 @@
 
 One gateway at a time sends the orders of a device, in their order, because a device refuses an
 older one after a newer (`device.protocol.order.OrderBook`). Which one is a lease in the device's
-lane, not a lock: it is free again soon after a gateway has died.
+lane, not a lock: it is free again soon after a gateway has died (`leases`). A device that was
+reported stolen gets nothing but the order to end.
 """
 
 import time
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, exists, or_, select, update
 
 from device.errors import ConfigurationError, MessageError
 from device.protocol.envelope import desk_source
@@ -29,11 +30,11 @@ from device.protocol.order import (
     check_order,
 )
 from tools.desk.gateway.database import Database
-from tools.desk.gateway.tables import devices, lanes, orders
+from tools.desk.gateway.leases import take_lease
+from tools.desk.gateway.tables import devices, orders, stolen
 
-_LANE = "orders"
 _ADJUDICATE = "adjudicate"
-_LEASE_NS = 15_000_000_000
+_END = "end"
 OrderState = Literal["waiting", "sent", "obeyed", "expired", "overtaken"]
 
 
@@ -121,7 +122,7 @@ class Orders:
             rows = connection.execute(
                 select(*columns, orders.c.published_at, devices.c.public_keys)
                 .join(devices, devices.c.source == orders.c.source)
-                .where(_open(), orders.c.expires_at > now)
+                .where(_open(), orders.c.expires_at > now, _may_hear())
                 .order_by(orders.c.source, orders.c.sequence)
             ).all()
         ripe = {
@@ -129,7 +130,11 @@ class Orders:
             for row in rows
             if row.published_at is None or row.published_at < before or row.source in urgent
         }
-        mine = {source for source in sorted(ripe) if self._lease(source, holder, now_ns)}
+        mine = {
+            source
+            for source in sorted(ripe)
+            if take_lease(self._database, source, "orders", holder, now_ns)
+        }
         # All open ones of a device go, so that an older one is never behind a newer.
         return [
             Due(row.id, row.source, row.public_keys, row.expires_at, row.action, row.event)
@@ -176,6 +181,7 @@ class Orders:
         now, expires_at = utc_text(now_ns), utc_text(now_ns + int(valid_s * 1e9))
         common = {"id": uuid7(now_ns), "source": desk_source(desk), "time": now}
         with self._database.writing() as connection:
+            _check_stolen(connection, device, action)
             sequence = _next_sequence(connection, device)
             data = {"device": device, "sequence": sequence, "expires_at": expires_at}
             order = make(common, data)
@@ -195,22 +201,23 @@ class Orders:
             )
         return order
 
-    def _lease(self, source: str, holder: str, now_ns: int) -> bool:
-        now, until = utc_text(now_ns), utc_text(now_ns + _LEASE_NS)
-        row = {"source": source, "target": _LANE}
-        free = or_(lanes.c.holder.is_(None), lanes.c.holder == holder, lanes.c.held_until < now)
-        with self._database.writing() as connection:
-            connection.execute(self._database.insert_or_ignore(lanes), row)
-            taken = connection.execute(
-                update(lanes)
-                .where(lanes.c.source == source, lanes.c.target == _LANE, free)
-                .values(holder=holder, held_until=until)
-            )
-        return bool(taken.rowcount)
-
 
 def _open() -> Any:  # noqa: ANN401 - SQLAlchemy's expression
     return and_(orders.c.obeyed_at.is_(None), orders.c.overtaken_at.is_(None))
+
+
+def _may_hear() -> Any:  # noqa: ANN401 - SQLAlchemy's expression
+    """Whether a device is to hear this order; a stolen one hears no more than its end."""
+    return or_(~exists().where(stolen.c.source == orders.c.source), orders.c.action == _END)
+
+
+def _check_stolen(connection: Connection, device: str, action: str) -> None:
+    reported = select(exists().where(stolen.c.source == device))
+    if action != _END and connection.execute(reported).scalar():
+        raise ConfigurationError(
+            f"{device} is reported stolen: it gets no order but `end`. If it is back, set it up "
+            "anew and add its new keys."
+        )
 
 
 def _next_sequence(connection: Connection, device: str) -> int:

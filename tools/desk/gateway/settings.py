@@ -61,7 +61,7 @@ class GatewaySettings(Struct, frozen=True, forbid_unknown_fields=True):
             0,
             720,
         ),
-    ] = 72.0
+    ] = LONGEST_H
     resend_orders_s: Annotated[
         float, _number("Seconds after which an order that was not obeyed is sent again.", 1, 3600)
     ] = 30.0

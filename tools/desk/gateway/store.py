@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from tools.desk.gateway.bundles import note_bundle
 from tools.desk.gateway.database import Database
-from tools.desk.gateway.intake import Damaged, Decision, Device, Dummy, Letter, Report
+from tools.desk.gateway.intake import Asked, Damaged, Decision, Device, Dummy, Letter, Report
 from tools.desk.gateway.statuses import Known, is_news, is_replay
-from tools.desk.gateway.tables import alerts, devices, orders, statuses
+from tools.desk.gateway.tables import alerts, checkpoints, devices, orders, statuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,11 @@ class Store:
         """Write a batch. now: RFC 3339 time."""
         # Always in the same order, so that two gateways do not wait for each other.
         heard = sorted(
-            {d.source for d in decisions if isinstance(d, Letter | Damaged | Dummy | Report)}
+            {
+                d.source
+                for d in decisions
+                if isinstance(d, Letter | Damaged | Dummy | Report | Asked)
+            }
         )
         if not heard:
             return Taken(0, (), ())
@@ -72,11 +77,19 @@ class Store:
                 known = _known_status(connection, report.source)
                 if is_news(report.status, known):
                     _replace_status(connection, report, known, now)
+                    self._note_checkpoint(connection, report, now)
+                    note_bundle(connection, report.source, report.status.data, now)
                     if report.status.data.link == "online":
                         online.append(report.source)
                 elif is_replay(report.status, known):
                     replayed.append(report.source)
         return Taken(fresh, tuple(online), tuple(replayed))
+
+    def _note_checkpoint(self, connection: Connection, report: Report, now: str) -> None:
+        checkpoint = report.status.data.checkpoint
+        if checkpoint is not None:
+            row = {"source": report.source, "checkpoint": checkpoint, "received_at": now}
+            connection.execute(self._database.insert_or_ignore(checkpoints), row)
 
     def _keep(self, connection: Connection, letter: Letter, now: str) -> bool:
         row = {

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -67,6 +68,22 @@ held = alerts.c.event.is_not(None)
 Index("alerts_held", alerts.c.source, alerts.c.number, sqlite_where=held, postgresql_where=held)
 Index("alerts_numbered", alerts.c.source, alerts.c.epoch, alerts.c.sequence)
 
+holds = Table(
+    "holds",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("alert", ForeignKey("alerts.number", ondelete="CASCADE"), nullable=False),
+    # The three without which nothing is held (R26).
+    Column("case_number", String(64), nullable=False),
+    Column("approver", String(200), nullable=False),
+    _time("until_at"),
+    _time("held_at"),
+    _time("released_at", nullable=True),
+    # When the content went at last.
+    _time("erased_at", nullable=True),
+)
+Index("holds_of_alert", holds.c.alert)
+
 emissions = Table(
     "emissions",
     metadata,
@@ -122,4 +139,81 @@ orders = Table(
     _time("obeyed_at", nullable=True),
     _time("overtaken_at", nullable=True),
     UniqueConstraint("source", "sequence"),
+)
+
+stolen = Table(
+    "stolen_devices",
+    metadata,
+    Column("source", ForeignKey("devices.source"), primary_key=True),
+    _time("reported_at"),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    # Of a device's audit log: a log that was cut later no longer has all of these.
+    Column("source", ForeignKey("devices.source"), primary_key=True),
+    Column("checkpoint", String(64), primary_key=True),
+    _time("received_at"),
+)
+
+deployment_keys = Table(
+    "deployment_keys",
+    metadata,
+    Column("deployment", String(36), primary_key=True),
+    # Wrapped for the desk's own keys; null once it was destroyed. The row stays, so that a key that
+    # was destroyed never comes back (R24).
+    Column("wrapped_key", LargeBinary),
+    _time("kept_at"),
+    _time("destroyed_at", nullable=True),
+    # When the database's log and dead rows had been overwritten, too.
+    _time("overwritten_at", nullable=True),
+)
+
+deployment_devices = Table(
+    "deployment_devices",
+    metadata,
+    # Which devices may have the key. Not all of them need to be known to this desk already.
+    Column("deployment", ForeignKey("deployment_keys.deployment"), primary_key=True),
+    Column("source", String(128), primary_key=True),
+)
+
+unlocks = Table(
+    "unlocks",
+    metadata,
+    Column("source", ForeignKey("devices.source"), primary_key=True),
+    Column("request", String(36), primary_key=True),
+    # "unlocked", or the refusal: a request that comes again after a theft has both.
+    Column("outcome", String(16), primary_key=True),
+    Column("deployment", String(36), nullable=False),
+    Column("watchlist", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("sealed_sha256", String(64), nullable=False),
+    _time("answered_at"),
+)
+
+archives = Table(
+    "bundle_archives",
+    metadata,
+    Column("bundle", String(64), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+offers = Table(
+    "bundle_offers",
+    metadata,
+    Column("source", ForeignKey("devices.source"), primary_key=True),
+    # Null: nothing is offered, and what the broker keeps is to be cleared.
+    Column("bundle", String(64)),
+    Column("size", BigInteger, nullable=False),
+    _time("offered_at"),
+    # The highest number that the broker may keep a part under.
+    Column("high", Integer, nullable=False),
+    # Up to which number the broker has taken what is wanted; null in sent_at: not yet all.
+    Column("done", Integer, nullable=False),
+    _time("sent_at", nullable=True),
+    _time("delivered_at", nullable=True),
+    # Since when a device is online without it, and how often it was sent again for that.
+    _time("missing_since", nullable=True),
+    Column("tries", Integer, nullable=False),
 )

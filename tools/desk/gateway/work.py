@@ -1,5 +1,7 @@
 """`Work`: takes what arrived, batch by batch, through decision and commit to its answer.
 
+A request to unlock is decided after the commit, in a transaction of its own.
+
 When the database does not work the batch stays as it is, unanswered and unacknowledged, and is
 tried again. A row that the database will never take does not hold up the others.
 """
@@ -13,11 +15,20 @@ from device.errors import StorageError
 from device.protocol.identifiers import utc_text
 from tools.desk.gateway.answers import Answers, Arrival
 from tools.desk.gateway.database import UnstorableError
-from tools.desk.gateway.intake import Damaged, Decision, Dropped, Intake, Report, source_of
+from tools.desk.gateway.intake import (
+    Asked,
+    Damaged,
+    Decision,
+    Dropped,
+    Intake,
+    Report,
+    source_of,
+)
 from tools.desk.gateway.patience import Patience
 from tools.desk.gateway.refusals import Tally
 from tools.desk.gateway.statuses import is_premature
 from tools.desk.gateway.store import Store, Taken
+from tools.desk.gateway.unlocker import Unlocker
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +38,20 @@ _BATCH = 64
 class Work:
     """now_ns: wall clock. fault: why the database does not work, in a sentence, or None."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it joins
         self,
         store: Store,
         intake: Intake,
         answers: Answers,
         tally: Tally,
+        unlocker: Unlocker,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._store = store
         self._intake = intake
         self._answers = answers
         self._tally = tally
+        self._unlocker = unlocker
         self._now_ns = now_ns
         self._patience = Patience()
         self._next_try_s = 0.0
@@ -75,12 +88,16 @@ class Work:
             for arrival in batch
         ]
         decisions, taken = self._commit(decisions)
+        # Before anything is answered: when this fails, all of the batch is done again.
+        unlocks = self._unlocker.answers(decisions, time.monotonic())
         for source in taken.replayed:
             self._tally.add("a status older than the newest", source)
-        for arrival, decision in zip(batch, decisions, strict=True):
+        for arrival, decision, unlock in zip(batch, decisions, unlocks, strict=True):
+            if isinstance(decision, Asked) and unlock is None:
+                self._tally.add("a request to unlock that comes too soon", decision.source)
             self._count(decision)
             device = known.get(source_of(arrival.received.topic) or "")
-            self._answers.add(arrival, decision, device)
+            self._answers.add(arrival, decision, device, unlock)
         return taken.online
 
     def _in_time(self, decision: Decision) -> Decision:

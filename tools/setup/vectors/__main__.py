@@ -23,7 +23,10 @@ from device.protocol.identifiers import utc_ns, utc_text
 from device.protocol.messages import decode_message
 from device.protocol.order import Adjudication, Command, OrderBook
 from device.protocol.topics import Kind, parse_topic
+from device.protocol.unlocking import unwrap_key
+from tools.setup.vectors import wrapped
 from tools.setup.vectors.examples import (
+    DEPLOYMENT,
     PARTIES,
     SENT,
     SENT_AT,
@@ -131,6 +134,28 @@ def orders() -> dict[str, Any]:
     return {"warning": WARNING, "device": TOPICS.source, "vectors": vectors}
 
 
+def unlocking() -> dict[str, Any]:
+    """Return new wrapped keys: of both suites, and some that must be refused."""
+    return {
+        "warning": WARNING,
+        "device": TOPICS.source,
+        "deployment": DEPLOYMENT,
+        "vectors": [
+            {"name": one.name, "to": one.to, "refusal": one.refusal, "key": one.key}
+            | {"wrapped": _text(one.wrapped)}
+            for one in wrapped.cases()
+        ],
+    }
+
+
+def unwrapping_of(to: Party, content: bytes) -> tuple[str | None, str | None]:
+    """Return the key in hexadecimal, or the class of the refusal."""
+    try:
+        return unwrap_key(content, PARTIES[to], TOPICS.source, DEPLOYMENT).hex(), None
+    except MessageError as error:
+        return None, type(error).__name__
+
+
 def outcome_of(event: bytes, obeyed: int, now: str) -> tuple[int | None, str | None]:
     """Return how many orders are missing before this one, or why it must do nothing."""
     order = decode_message(event, "command")
@@ -169,6 +194,10 @@ def failures() -> list[str]:
         refusal = refusal_of(vector["to"], cell, kind)
         if refusal != vector["refusal"]:
             wrong.append(f"refused: {vector['name']}: {refusal} instead of {vector['refusal']}")
+    for vector in _read("unlocking")["vectors"]:
+        found_key = unwrapping_of(vector["to"], b64decode(vector["wrapped"]))
+        if found_key != (vector["key"], vector["refusal"]):
+            wrong.append(f"unlocking: {vector['name']}: {found_key}")
     return wrong
 
 
@@ -224,7 +253,7 @@ def main() -> int:
         wrong = failures()
         print("\n".join(wrong) or "The vectors hold.")
         return 1 if wrong else 0
-    content = {"keys": keys(), "orders": orders(), "refused": refused()}
+    content = {"keys": keys(), "orders": orders(), "refused": refused(), "unlocking": unlocking()}
     for name, value in (content | {suite: opens(suite) for suite in SUITES}).items():
         text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
         (FOLDER / f"{name}.json").write_text(text, "utf-8")

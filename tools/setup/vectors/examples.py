@@ -1,6 +1,7 @@
 """The parties and the messages of the test vectors: the same in every run."""
 
 import hashlib
+from base64 import b64decode
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -12,10 +13,18 @@ from device.protocol.envelope import Envelope, desk_source
 from device.protocol.keys import PrivateKeys
 from device.protocol.messages import Message
 from device.protocol.order import Adjudication, AdjudicationData, Command, CommandData
+from device.protocol.part import BundlePart, cut, digest_of_bundle
 from device.protocol.receipt import Receipt, ReceiptData
 from device.protocol.record import Record, RecordData
 from device.protocol.status import Status, StatusData
 from device.protocol.topics import Kind, Topics
+from device.protocol.unlocking import (
+    Refusal,
+    Unlock,
+    UnlockData,
+    UnlockRequest,
+    UnlockRequestData,
+)
 
 TOPICS = Topics("site-1", "camera-1")
 SENT = Dispatch(1_789_997_660_500, delayed=True)
@@ -23,7 +32,8 @@ SENT_AT: Final = "2026-09-21T13:34:20.500Z"
 START: Final = "2026-09-21T13:33:20.000Z"
 _QUEUED = "2026-09-21T13:33:20.040Z"
 _UNTIL = "2026-09-22T13:33:20.000Z"
-Party = Literal["device", "desk", "other device", "other desk"]
+Party = Literal["device", "desk", "other device", "other desk", "one answer"]
+"""one answer: the keys that a device makes for the answer to one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +57,19 @@ def party(name: str) -> PrivateKeys:
 
 
 PARTIES: dict[Party, PrivateKeys] = {
-    name: party(name) for name in ("device", "desk", "other device", "other desk")
+    name: party(name) for name in ("device", "desk", "other device", "other desk", "one answer")
 }
 DEVICE, DESK = PARTIES["device"], PARTIES["desk"]
+DEPLOYMENT: Final = "019966b0-e080-7000-8000-0000000000de"
+DEPLOYMENT_KEY: Final = hashlib.sha256(b"Passerby public test key: deployment").digest()
+WRAPPED = b64decode(
+    "AQIOfb9z7/EfaY1ebKnDojc3WFlb4E9PvYBa5AajSGzm0QkJwPmgOpP+LmvOod4ZaS3TLSHZsHt7wLjJdGJvizXt"
+    "x4K68ZyFmuL2eP76talOLvZoMtoXvenyzdvAWaNt3us="
+)
+"""DEPLOYMENT_KEY, wrapped once with X25519: a message of the vectors is the same in every run."""
+_NONCE = hashlib.sha256(b"nonce").digest()
+_ARCHIVE = b"".join(hashlib.sha256(b"archive %d" % at).digest() for at in range(500))
+"""16,000 bytes: two full parts, one that is not, and 29 behind the end."""
 
 
 def uuid(number: int) -> str:
@@ -116,6 +136,28 @@ def an_adjudication() -> Adjudication:
     return Adjudication(uuid(9), desk_source(DESK.public), START, data)
 
 
+def an_unlock_request() -> UnlockRequest:
+    """Return the request of the vectors."""
+    watchlist, digest = ListVersion("list-1", 3), hashlib.sha256(b"sealed list").hexdigest()
+    keys = PARTIES["one answer"].public
+    data = UnlockRequestData(DEPLOYMENT, watchlist, digest, _NONCE, keys)
+    return UnlockRequest(uuid(10), TOPICS.source, START, data)
+
+
+def an_unlock(refusal: Refusal | None = None) -> Unlock:
+    """Return an answer of the vectors: the key, or a refusal."""
+    wrapped = None if refusal is not None else WRAPPED
+    number = {None: 11, "reported stolen": 12, "ended": 13, "unknown": 14}[refusal]
+    data = UnlockData(TOPICS.source, uuid(10), _NONCE, DEPLOYMENT, wrapped, refusal)
+    return Unlock(uuid(number), desk_source(DESK.public), START, data)
+
+
+def a_bundle_part(part: int = 2) -> BundlePart:
+    """Return a part of the bundle of the vectors."""
+    data = cut(_ARCHIVE, digest_of_bundle(_ARCHIVE), TOPICS.source, START, part)
+    return BundlePart(uuid(14 + part), desk_source(DESK.public), START, data)
+
+
 def examples() -> dict[str, Example]:
     """Return a message of every kind, by name."""
     return {
@@ -128,6 +170,13 @@ def examples() -> dict[str, Example]:
         "receipt, cover": Example("receipt", "desk", a_receipt("cover")),
         "command": Example("command", "desk", a_command()),
         "adjudication": Example("command", "desk", an_adjudication()),
+        "unlock-request": Example("request", "device", an_unlock_request()),
+        "unlock": Example("command", "desk", an_unlock()),
+        "unlock, reported stolen": Example("command", "desk", an_unlock("reported stolen")),
+        "unlock, ended": Example("command", "desk", an_unlock("ended")),
+        "unlock, unknown": Example("command", "desk", an_unlock("unknown")),
+        "bundle-part": Example("bundle", "desk", a_bundle_part()),
+        "bundle-part, behind the end": Example("bundle", "desk", a_bundle_part(32)),
     }
 
 

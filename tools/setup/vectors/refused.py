@@ -3,6 +3,7 @@
 They are put together from the parts of the format: `Envelope` cannot be made to write them.
 """
 
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +23,13 @@ from tools.setup.vectors.examples import (
     SENT,
     TOPICS,
     Party,
+    a_bundle_part,
     a_command,
     a_receipt,
     a_status,
     an_alert,
+    an_unlock,
+    an_unlock_request,
 )
 
 EVENT, LETTER = "application/cloudevents+json", "application/vnd.passerby.letter"
@@ -112,7 +116,15 @@ def flipped(content: bytes, place: int) -> bytes:
 
 def cases() -> list[Case]:
     """Return new cells to refuse."""
-    return [*_outside(), *_signing(), *_events(), *_letters(), *_to_the_device()]
+    return [
+        *_outside(),
+        *_signing(),
+        *_events(),
+        *_letters(),
+        *_to_the_device(),
+        *_unlocking(),
+        *_bundles(),
+    ]
 
 
 def _outside() -> Iterator[Case]:
@@ -214,11 +226,13 @@ def _letters() -> Iterator[Case]:
     yield Case("an alert on the topic of records", "WrongTopicError", dispatched(letter), "record")
 
 
-def _to_the_device() -> Iterator[Case]:
-    def from_desk(event: bytes, sender: PrivateKeys = DESK) -> bytes:
-        labels = header(sender.public, DEVICE.public)
-        return cell(signed(event, labels, sender), to=DEVICE.public)
+def _from_desk(event: bytes, sender: PrivateKeys = DESK) -> bytes:
+    labels = header(sender.public, DEVICE.public)
+    return cell(signed(event, labels, sender), to=DEVICE.public)
 
+
+def _to_the_device() -> Iterator[Case]:
+    from_desk = _from_desk
     receipt, command = encode_event(a_receipt("stored")), encode_event(a_command())
     own = Envelope(DEVICE, DESK.public, TOPICS, "x25519").cell(a_status())
     for name, refusal, content, kind in (
@@ -264,6 +278,58 @@ def _to_the_device() -> Iterator[Case]:
     ):
         topic: Kind = "receipt" if kind == "receipt" else "command"
         yield Case(name, refusal, content, topic, "device")
+
+
+def _unlocking() -> Iterator[Case]:
+    request = encode_event(an_unlock_request())
+    public = an_unlock_request().data.keys.x25519
+    flat = request.replace(b64encode(public), b64encode(bytes(32)))
+    for name, event in (
+        ("a request for keys of small order", flat),
+        ("a request with a short nonce", _shortened(request)),
+    ):
+        yield Case(name, "MessageError", cell(signed(event)), "request")
+    moved = cell(signed(request))
+    yield Case("a request on the topic of alerts", "WrongTopicError", moved, "alert")
+    answer, refusal = encode_event(an_unlock()), encode_event(an_unlock("ended"))
+    both = answer.replace(b'"refusal":null', b'"refusal":"ended"')
+    neither = refusal.replace(b'"refusal":"ended"', b'"refusal":null')
+    other = refusal.replace(b'"ended"', b'"not today"')
+    elsewhere = answer.replace(b"camera-1", b"camera-2")
+    for name, why, event in (
+        ("an answer with a key and a refusal", "MessageError", both),
+        ("an answer with neither", "MessageError", neither),
+        ("a refusal that there is not", "MessageError", other),
+        ("an answer for another device", "MisaddressedError", elsewhere),
+    ):
+        yield Case(name, why, _from_desk(event), "command", "device")
+    forged = _from_desk(answer, _ELSEWHERE)
+    yield Case("an answer of another desk", "MisaddressedError", forged, "command", "device")
+    moved = _from_desk(answer)
+    yield Case("an answer on the topic of receipts", "WrongTopicError", moved, "receipt", "device")
+
+
+def _shortened(request: bytes) -> bytes:
+    nonce = b64encode(an_unlock_request().data.nonce)
+    return request.replace(nonce, b64encode(bytes(31)))
+
+
+def _bundles() -> Iterator[Case]:
+    part = encode_event(a_bundle_part())
+    for name, why, event in (
+        ("a part that counts wrongly", "MessageError", part.replace(b'"parts":32', b'"parts":33')),
+        ("a part behind all parts", "MessageError", part.replace(b'"part":2', b'"part":33')),
+        ("a part on another's place", "MessageError", part.replace(b'"part":2', b'"part":3')),
+        ("a part of nothing", "MessageError", part.replace(b'"size":16000', b'"size":0')),
+        ("a part for another device", "MisaddressedError", part.replace(b"camera-1", b"camera-2")),
+    ):
+        yield Case(name, why, _from_desk(event), "bundle", "device")
+    forged = _from_desk(part, _ELSEWHERE)
+    yield Case("a part of another desk", "MisaddressedError", forged, "bundle", "device")
+    order = _from_desk(encode_event(a_command()))
+    yield Case("an order on the topic of bundles", "WrongTopicError", order, "bundle", "device")
+    moved = _from_desk(part)
+    yield Case("a part on the topic of orders", "WrongTopicError", moved, "command", "device")
 
 
 def _status() -> bytes:
