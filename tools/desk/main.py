@@ -8,6 +8,9 @@ from pathlib import Path
 from device import __version__
 from tools.console import guarded
 from tools.desk.arguments import add_gateway
+from tools.desk.repository.arguments import add_signing_keys
+from tools.desk.rights.arguments import add_rights
+from tools.desk.watchlist.arguments import add_watchlist
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--models", type=Path, metavar="DIR")
     command.set_defaults(call=_enrol)
     add_gateway(commands)
+    add_rights(commands)
+    add_watchlist(commands)
+    add_signing_keys(commands)
     return parser
 
 
