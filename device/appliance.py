@@ -15,7 +15,8 @@ from pathlib import Path
 from device import __version__
 from device.alerts import AlertMaker, AlertSink
 from device.alerts.maker import Circumstances, Draft
-from device.audit import Ledger
+from device.audit import Ledger, Tally
+from device.audit.events import Value
 from device.capture import Camera, Frame
 from device.conditions import Conditions, DemonstrationConditions
 from device.deployment import deployment_record
@@ -26,7 +27,6 @@ from device.notebook import Notebook
 from device.obedience import Obedience
 from device.protocol.alert import LARGEST_CROP_BYTES, ListVersion, ModelHash
 from device.protocol.bands import margin_band, score_band
-from device.protocol.identifiers import utc_text
 from device.protocol.record import Record
 from device.protocol.status import State, StatusData
 from device.protocol.topics import Topics
@@ -75,9 +75,14 @@ class Appliance:
             obedience, notebook, Path(listed) if listed else None, gallery, self._recogniser
         )
         self._stopping = threading.Event()
-        self._started_at = utc_text(time.time_ns())
         self._processing_fault: str | None = None
         self.ledger = Ledger()
+        self._tally = Tally(
+            self.ledger,
+            notebook.note,
+            purpose=self._conditions.purpose,
+            watchlist=self._list_version(),
+        )
 
     @property
     def storage_fault(self) -> str | None:
@@ -89,15 +94,22 @@ class Appliance:
         self._stopping.set()
 
     def run(self, on_ready: Callable[[], None] = lambda: None) -> int:
-        """Process frames until the end. Returns how many alerts wait in the outbox.
+        """Deliver and watch until the end. Returns how many alerts wait in the outbox.
 
         on_ready: called once, after the first frame was processed. Raises BrokerError when the
         courier's thread has died.
         """
-        self._started_at = utc_text(time.time_ns())
-        self._effects.apply()
-        self._notebook.note("start", watchlist=self._gallery.list_id)
         self._sink.start()
+        try:
+            self.watch(on_ready)
+        finally:
+            undelivered = self._shut_down()
+        return undelivered
+
+    def watch(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Process frames until the end; somebody else owns the sink. See `run`."""
+        self._effects.apply()
+        self._note_start()
         self._camera.start()
         self._report("starting", [])
         ready = False
@@ -108,12 +120,27 @@ class Appliance:
                     raise BrokerError(self._sink.fault or "The courier has died.")
                 self._effects.obey(self._sink, self._record)
                 self._step()
+                self._tally.step()
                 if not ready and self.ledger.frames:
                     ready = True
                     on_ready()
         finally:
-            undelivered = self._shut_down()
-        return undelivered
+            self._camera.stop()
+            self._recogniser.forget()
+            self._gallery.wipe()
+            self._tally.close()
+
+    def _note_start(self) -> None:
+        listed = self._list_version()
+        details: dict[str, Value] = {
+            "watchlist": listed.id,
+            "version": listed.version,
+            "purpose": self._conditions.purpose,
+        }
+        if self._conditions.mode == "demonstration":
+            self._notebook.note("start", **details)
+        else:
+            self._notebook.note("armed", mode=self._conditions.mode, **details)
 
     @property
     def _ended(self) -> bool:
@@ -186,9 +213,14 @@ class Appliance:
         )
 
     def _record(self) -> Record:
-        """Return the counts of this run; of earlier ones the device keeps none."""
+        """Return the counts of the deployment, over all runs."""
+        self._tally.close()
         return deployment_record(
-            self._circumstances(), len(self._gallery), self.ledger, self._started_at
+            self._settings,
+            self._list_version(),
+            len(self._gallery),
+            self._circumstances().threshold_id,
+            running=True,
         )
 
     def _note_attack(self) -> None:
@@ -211,7 +243,9 @@ class Appliance:
             models=self._models(),
             watchlist=self._list_version(),
             last_order=self._obedience.standing.last_order,
+            mode=self._conditions.mode,
         )
+        status = self._conditions.told(status)
         self._sink.report(status)
         self._notebook.show(
             status, self._camera.fault or "frames arrive", self._sink.fault or "connected"
@@ -220,9 +254,6 @@ class Appliance:
     def _shut_down(self) -> int:
         ended = self._camera.finished and not self._stopping.is_set()
         why = (self._camera.fault or "The material has ended.") if ended else "Stopped on request."
-        self._camera.stop()
-        self._recogniser.forget()
-        self._gallery.wipe()
         self._report("stopped", [why])
         undelivered = self._sink.stop()
         self._report("stopped", [why])

@@ -5,6 +5,7 @@ from typing import Protocol
 from device.obedience import Obedience
 from device.policy.arming import Facts, reasons_not_to_compare
 from device.protocol.authorisation import Operation
+from device.protocol.status import StatusData
 from device.settings import Settings
 
 
@@ -35,6 +36,10 @@ class Conditions(Protocol):
         """True when this session must end: camera off, list wiped."""
         ...
 
+    def told(self, status: StatusData) -> StatusData:
+        """Return the status with what only the session's owner knows."""
+        ...
+
 
 class DemonstrationConditions:
     """An unsigned list: only the configuration, the desk's orders and faults decide."""
@@ -47,6 +52,10 @@ class DemonstrationConditions:
     def __init__(self, settings: Settings, obedience: Obedience) -> None:
         self._settings = settings
         self._obedience = obedience
+
+    def told(self, status: StatusData) -> StatusData:
+        """See `Conditions.told`."""
+        return status
 
     def reasons(self, storage_fault: str | None, camera_fault: str | None) -> list[str]:
         """See `Conditions.reasons`."""

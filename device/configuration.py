@@ -6,7 +6,6 @@ Unknown keys are errors with a suggestion; relative paths count from the file's 
 import difflib
 import re
 import tomllib
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,40 +41,6 @@ def read_configuration(path: Path) -> Settings:
 def parse_configuration(text: str, path: Path) -> Settings:
     """Check a configuration's text; `path` gives the folder of relative paths and the name."""
     return parse_as(Settings, text, path, _PATH_FIELDS)
-
-
-def with_signed(settings: Settings, text: str, allowed: Collection[str]) -> Settings:
-    """Return the settings with the tables of a bundle's signed configuration in place of their own.
-
-    allowed: the tables that it sets. Where the models lie is this device's business; which ones
-    they are is not. Raises ConfigurationError.
-    """
-    place = Path("the signed configuration")
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"The signed configuration is not valid TOML: {error}.") from error
-    foreign = sorted(set(tables) - set(allowed))
-    if foreign:
-        raise ConfigurationError(
-            f"The signed configuration sets [{foreign[0]}], which is not for it to set: "
-            f"{', '.join(allowed)}."
-        )
-    _refuse_unknown(Settings, tables, place)
-    found: dict[str, Any] = {}
-    for field in msgspec.structs.fields(Settings):
-        if field.name in allowed:
-            # A table that is left out has its defaults: nothing of the device's own file remains.
-            found[field.name] = _signed_table(field.name, field.type, tables.get(field.name, {}))
-    found["models"] = msgspec.structs.replace(found["models"], directory=settings.models.directory)
-    return msgspec.structs.replace(settings, **found)
-
-
-def _signed_table(name: str, kind: Any, table: object) -> Any:  # noqa: ANN401 - a Struct class
-    try:
-        return msgspec.convert(table, kind)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(f"The signed configuration, [{name}]: {error}.") from error
 
 
 def read_text(path: Path) -> str:

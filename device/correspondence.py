@@ -9,9 +9,10 @@ import msgspec
 
 from device.alerts import Courier, Limits, Post
 from device.alerts.outbox import NAME
-from device.deployment import record_of_nothing
+from device.deployment import deployment_record
 from device.errors import BrokerError, NotArmedError
-from device.identity import envelope_for
+from device.identity import envelope_for, own_keys
+from device.inbox import Inbox
 from device.notebook import Notebook
 from device.obedience import Obedience
 from device.protocol.status import StatusData
@@ -26,14 +27,18 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(settings.alerts.outbox_mb * 1_000_000, settings.retention.alerts_h * 3600)
 
 
-def correspondence(settings: Settings) -> tuple[Courier, Notebook, Obedience]:
+def correspondence(
+    settings: Settings, inbox: Inbox | None = None
+) -> tuple[Courier, Notebook, Obedience]:
     """Return the courier, the state directory's notebook and the orders.
+
+    inbox: takes answers to unlocking and parts of bundles; without one they are dropped.
 
     Raises ConfigurationError (the desk's keys), StorageError (own keys, orders).
     """
     directory = Path(settings.device.state_directory)
     topics = Topics(settings.device.site, settings.device.id)
-    notebook = Notebook(directory)
+    notebook = Notebook(directory, signer=own_keys(directory).signer)
     obedience = Obedience(directory, topics.source, notebook)
     envelope = envelope_for(settings)
     post = Post(directory / NAME, limits_of(settings), envelope)
@@ -45,8 +50,14 @@ def correspondence(settings: Settings) -> tuple[Courier, Notebook, Obedience]:
         post,
         on_order=obedience.take,
         on_refusal=obedience.refuse,
+        on_unlock=_dropped if inbox is None else inbox.unlocks.put,
+        on_part=_dropped if inbox is None else inbox.parts.put,
     )
     return courier, notebook, obedience
+
+
+def _dropped(_message: object) -> None:
+    """A demonstration has no signed list."""
 
 
 def deliver_the_rest(settings: Settings, parts: tuple[Courier, Notebook, Obedience]) -> NoReturn:
@@ -60,7 +71,8 @@ def deliver_the_rest(settings: Settings, parts: tuple[Courier, Notebook, Obedien
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: stopping.append(number))
     notebook.erase(Path(settings.watchlist.path))
-    if obedience.standing.record_owed and courier.submit_record(record_of_nothing(settings)):
+    record = deployment_record(settings, None, "unknown", "unknown", running=False)
+    if obedience.standing.record_owed and courier.submit_record(record):
         obedience.record_submitted()
     courier.start()
     while len(courier) and not stopping:

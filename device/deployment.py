@@ -1,51 +1,46 @@
-"""The record of a deployment, made when the desk ends it."""
+"""The record of a deployment: what its audit log adds up to, over all runs and restarts (R37)."""
 
 import time
+from pathlib import Path
+from typing import Literal
 
-from device.alerts.maker import Circumstances
-from device.audit import Ledger
+from device.audit.record import totals_of
+from device.protocol.alert import ListVersion
 from device.protocol.identifiers import utc_text, uuid7
-from device.protocol.record import Record, RecordData
+from device.protocol.record import Count, Record, RecordData
 from device.protocol.topics import Topics
 from device.settings import Settings
 
+LOG = "audit.jsonl"
+_UNKNOWN: Literal["unknown"] = "unknown"
+
 
 def deployment_record(
-    circumstances: Circumstances, list_size: int, ledger: Ledger, from_at: str
+    settings: Settings,
+    watchlist: ListVersion | None,
+    list_size: Count,
+    threshold_id: str,
+    *,
+    running: bool,
 ) -> Record:
-    """Return the record of a run: what its ledger knows, from its start until now (R37)."""
-    now_ns = time.time_ns()
-    return Record(
-        id=uuid7(now_ns),
-        source=circumstances.source,
-        time=utc_text(now_ns),
-        data=RecordData(
-            from_at=from_at,
-            until_at=utc_text(now_ns),
-            watchlist=circumstances.watchlist,
-            list_size=list_size,
-            threshold_id=circumstances.threshold_id,
-            faces=ledger.faces,
-            compared=ledger.compared,
-            attacks=ledger.attacks,
-            alerts=ledger.alerts,
-        ),
-    )
+    """Return the record of a watchlist's deployment on this device.
 
-
-def record_of_nothing(settings: Settings) -> Record:
-    """Return the record of a deployment whose counts a restart has taken: all unknown."""
-    now_ns = time.time_ns()
+    watchlist: None where nobody knows any more which one it was; then all counts are unknown.
+    running: see `device.audit.record.totals_of`. Raises StorageError when the log cannot be read.
+    """
+    log = Path(settings.device.state_directory) / LOG
+    totals = totals_of(log, "" if watchlist is None else watchlist.id, running=running)
+    now = utc_text(time.time_ns())
     data = RecordData(
-        from_at="unknown",
-        until_at=utc_text(now_ns),
-        watchlist=None,
-        list_size="unknown",
-        threshold_id="unknown",
-        faces="unknown",
-        compared="unknown",
-        attacks="unknown",
-        alerts="unknown",
+        from_at=totals.from_at or _UNKNOWN,
+        until_at=now,
+        watchlist=watchlist,
+        list_size=list_size,
+        threshold_id=threshold_id,
+        faces=totals.faces,
+        compared=totals.compared,
+        attacks=totals.attacks,
+        alerts=totals.alerts,
     )
     source = Topics(settings.device.site, settings.device.id).source
-    return Record(id=uuid7(now_ns), source=source, time=utc_text(now_ns), data=data)
+    return Record(id=uuid7(time.time_ns()), source=source, time=now, data=data)

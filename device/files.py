@@ -1,5 +1,6 @@
 """Writing and hashing files without ever leaving a half-written one."""
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -36,7 +37,9 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
         ) from error
     finally:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            # On a disk that has become read-only this fails too; the first error tells more.
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink(missing_ok=True)
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o600) -> bool:

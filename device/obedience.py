@@ -17,6 +17,7 @@ from device.errors import StorageError
 from device.files import write_atomically
 from device.notebook import Notebook
 from device.policy.standing import Standing
+from device.protocol.identifiers import utc_ns
 from device.protocol.order import AdjudicationData, Order
 from device.protocol.refusals import ExpiredError, MisaddressedError, ReplayedError
 
@@ -52,6 +53,8 @@ class Obedience:
         self._refused_noted_s = float("-inf")
         self._refused_unnoted = 0
         self.standing = read_standing(self._path)
+        self.heard_ns = 0
+        """The newest time that the desk has signed in an order, UTC since 1970; 0: none yet."""
 
     def take(self, order: Order) -> None:
         """Queue an order; safe from any thread."""
@@ -68,14 +71,23 @@ class Obedience:
 
     def record_submitted(self) -> None:
         """Note that the record which answers the end is in the outbox."""
-        after = msgspec.structs.replace(self.standing, record_owed=False)
+        # Where it cannot be kept it is submitted twice: the desk keeps both, by their ids.
+        self.keep(msgspec.structs.replace(self.standing, record_owed=False))
+
+    def keep(self, after: Standing) -> bool:
+        """Put a standing into force that this device itself has changed, once it is on the disk.
+
+        False: it could not be kept; the notebook's fault then stops comparing.
+        """
+        if after == self.standing:
+            return True
         try:
             write_atomically(self._path, msgspec.json.encode(after))
         except StorageError as error:
-            # Then it is submitted twice: the desk keeps both, by their ids.
             self._notebook.failed(error)
-            return
+            return False
         self.standing = after
+        return True
 
     def _obeyed(self, order: Order) -> bool:
         try:
@@ -94,6 +106,7 @@ class Obedience:
             self._notebook.failed(error)
             return False
         self.standing = after
+        self.heard_ns = max(self.heard_ns, utc_ns(order.time))
         self._note(order, missing)
         return True
 

@@ -1,78 +1,139 @@
-"""An append-only log; every line carries the hash of the line before (R41, R42).
+"""An append-only log: every line is chained to all before it and signed by the device (R41, R42).
 
-This first form proves order and completeness to whoever holds the newest hash. Signed checkpoints
-and the verifying command come with the lawful watchlist (see docs/compliance.md).
+A line is on the disk before the work goes on. A kill or a power cut at any byte leaves a log that
+goes on: an unfinished line is ended, kept, and chained over by a line that says so. What cannot
+come from a kill (a missing end, a foreign line) is written down by the next line, for ever.
 """
 
 import fcntl
-import hashlib
 import os
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, cast
 
-import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from device.audit.events import Details, Value, checked
+from device.audit.head import Standing, encode_head, head_content, head_path, number_in, standing
+from device.audit.line import Line, authentic, encode, hash_of, key_name, signed
+from device.audit.tail import Tail, read_tail
 from device.errors import StorageError
+from device.files import write_atomically
 from device.protocol.identifiers import utc_text
-
-_FIRST = "0" * 64
-_TAIL_BYTES = 65_536
 
 
 class AuditLog:
-    """Lines of JSON in one file: time, event, details, hash of the previous line."""
+    """The log in one file. signer: this device's own key; without one lines are not signed."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, signer: Ed25519PrivateKey | None = None) -> None:
+        self.path = path
+        self._signer = signer
+        self._key = None if signer is None else signer.public_key()
 
     def check(self) -> None:
         """Raise StorageError when the log cannot be opened for writing; write nothing."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600))
+            self._opened().close()
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._unwritable(error.strerror or str(error)) from error
 
-    def _unwritable(self, error: OSError) -> StorageError:
-        return StorageError(
-            f"The audit log {self._path} cannot be written ({error.strerror or error}): nothing is "
-            "compared without it. Free some space, or correct device.state_directory or its rights."
-        )
+    def write(self, now_ns: int, event: str, details: Details) -> str:
+        """Append one line and wait until it is on the disk. Returns the hash of the line.
 
-    def write(self, now_ns: int, event: str, details: dict[str, Any]) -> None:
-        """Append one line and wait until it is on the disk. Raises StorageError."""
+        Raises StorageError when it cannot be written; then it may be written again, and is there
+        once. Raises ValueError for an event or a detail that is not in device/audit/events.py.
+        """
+        told = checked(event, details)
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-            with os.fdopen(handle, "rb+") as file:
+            with self._opened() as file:
                 # `passerby match` may run beside the appliance: one writer at a time.
                 fcntl.flock(file, fcntl.LOCK_EX)
-                entry = {
-                    "at": utc_text(now_ns),
-                    "event": event,
-                    **details,
-                    "previous": _last_hash(file),
-                }
-                file.write(msgspec.json.encode(entry) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+                return self._write(file, utc_text(now_ns), event, told)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._unwritable(error.strerror or str(error)) from error
+        except StorageError as error:
+            raise self._unwritable(str(error).rstrip(".")) from error
+
+    def checkpoint(self, now_ns: int) -> str | None:
+        """Append a checkpoint. Returns its hash, for the desk to hold; None without a signer.
+
+        Whoever holds the hash can tell later whether the log was replaced by an older one or a
+        forged one. Raises StorageError.
+        """
+        if self._key is None:
+            return None
+        return self.write(now_ns, "checkpoint", {"key": key_name(self._key)})
+
+    def _opened(self) -> FileIO:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        return os.fdopen(handle, "rb+", buffering=0)
+
+    def _write(self, file: FileIO, at: str, event: str, details: dict[str, Value]) -> str:
+        tail = read_tail(cast("BinaryIO", file))
+        content = head_content(head_path(self.path))
+        found = self._standing(content, tail)
+        if content is None and tail.last is None:
+            self._put_head(tail)  # from now on, a log without a head has lost it
+        elif found.state == "ahead" and tail.last is not None:
+            # Its head comes first, so that the log is never more than one line ahead.
+            self._put_head(tail)
+            if (tail.last.at, tail.last.event, tail.last.details) == (at, event, details):
+                return tail.last_hash  # written before, and only its head had failed
+        if found.state == "damaged":
+            # Before the head is replaced: what it knew would be lost otherwise.
+            known = {"found": tail.number, "head": number_in(content)}
+            tail = self._append(file, tail, at, "log damaged", {"fault": found.fault, **known})
+        if tail.cut_bytes:
+            tail = self._append(file, tail, at, "line cut short", {"bytes": tail.cut_bytes})
+        return self._append(file, tail, at, event, details).last_hash
+
+    def _standing(self, head: bytes | None, tail: Tail) -> Standing:
+        last, key = tail.last, self._key
+        if last is not None and last.signature is not None and key is None:
+            raise StorageError("it is signed with this device's keys, and they were not at hand")
+        if last is not None and key is not None and not authentic(last, last.signature, key):
+            # A foreign line must not become part of the chain without a word.
+            return Standing("damaged", "Its newest line is not signed by this device.")
+        return standing(head, tail, key)
+
+    def _append(self, file: FileIO, tail: Tail, at: str, event: str, details: Details) -> Tail:
+        line = signed(Line(at, dict(details), event, tail.number + 1, tail.link), self._signer)
+        content = encode(line)
+        size = file.seek(0, os.SEEK_END)
+        try:
+            _write_all(file, (b"" if tail.ended else b"\n") + content + b"\n")
+            os.fsync(file.fileno())
+        except OSError:
+            # Ours, unfinished and promised to nobody. Where the file is append-only (chattr +a) it
+            # stays, and the next line says so.
+            with suppress(OSError):
+                os.ftruncate(file.fileno(), size)
+            raise
+        name = hash_of(content)
+        after = Tail(line, name, tail.last_hash, name, cut_bytes=0, ended=True)
+        self._put_head(after)
+        return after
+
+    def _put_head(self, tail: Tail) -> None:
+        content = encode_head(tail.number, tail.last_hash, self._signer)
+        write_atomically(head_path(self.path), content, mode=0o600)
+
+    def _unwritable(self, why: str) -> StorageError:
+        return StorageError(
+            f"The audit log {self.path} cannot be written ({why}): nothing is compared without it. "
+            "Free some space, or correct device.state_directory or its rights."
+        )
 
 
-def _last_hash(file: Any) -> str:  # noqa: ANN401 - a binary file, opened for reading and appending
-    """Return the hash of the last line; a line that a power cut left unfinished is ended first."""
-    size = file.seek(0, os.SEEK_END)
-    if size == 0:
-        return _FIRST
-    tail, at = b"", size
-    # A line may be longer than one block; its hash is that of the whole of it.
-    while at > 0 and b"\n" not in tail[:-1]:
-        at = max(0, at - _TAIL_BYTES)
-        file.seek(at)
-        tail = file.read(size - at)
-    file.seek(0, os.SEEK_END)
-    if not tail.endswith(b"\n"):
-        file.write(b"\n")
-        tail += b"\n"
-    return hashlib.sha256(tail.rstrip(b"\n").rpartition(b"\n")[2]).hexdigest()
+def create(path: Path) -> BinaryIO:
+    """Make a new file for an export, for its owner alone. Raises OSError, also when it exists."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    return os.fdopen(handle, "wb")
+
+
+def _write_all(file: FileIO, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) or 0 :]

@@ -2,7 +2,6 @@
 
 import argparse
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from device.alerts.courier import LARGEST_PACKET_BYTES
 from device.alerts.diagnosis import diagnose, expiry_note
 from device.alerts.outbox import NAME as OUTBOX
 from device.alerts.outbox import Outbox, connect_file
-from device.bundles import load_list
+from device.bundles import installed, load_list, read_signed
 from device.capture import source_for
 from device.configuration import DEFAULT_PATH, read_configuration
 from device.errors import BrokerError, ModelError, NotArmedError, PasserbyError, StorageError
@@ -28,13 +27,13 @@ from device.identity import desk_keys, own_keys
 from device.matching import Gallery
 from device.opencv import cv2
 from device.policy import transport
-from device.policy.arming import unsigned_refusal
+from device.protocol.identifiers import utc_text
+from device.protocol.topics import Topics
 from device.protocol.wording import NO_PAD
 from device.settings import ModelSettings, Settings, VisionSettings
+from device.trusted_time import implausible, synchronised
 from device.vision import AttackDetector, Catalogue, Eye
 
-# No Passerby was built before this; a clock that says less has lost the time.
-_BUILT_NS = 1_793_491_200_000_000_000
 _FREE_BYTES = 200 * 1024 * 1024
 
 Check = Callable[[], str]
@@ -117,23 +116,17 @@ def _attacks(models: ModelSettings, vision: VisionSettings) -> str:
 
 
 def _clock() -> str:
-    if time.time_ns() < _BUILT_NS:
-        msg = "The clock is before this software was made: connect the network and wait for NTP."
+    fault = implausible(time.time_ns())
+    if fault is not None:
+        raise NotArmedError(fault)
+    answer = synchronised()
+    if answer is False:
+        msg = (
+            "The clock follows no time source: check the network, or `timedatectl set-ntp true`. "
+            "With watchlist.unlock = remote the desk's answer confirms it at each start."
+        )
         raise NotArmedError(msg)
-    try:
-        answer = subprocess.run(
-            ["timedatectl", "show", "--property=NTPSynchronized", "--value"],  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        ).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        answer = ""
-    if answer == "no":
-        msg = "The clock is not synchronised: check the network, or `timedatectl set-ntp true`."
-        raise NotArmedError(msg)
-    return "synchronised" if answer == "yes" else "plausible; whether synchronised is not known"
+    return "synchronised" if answer else "plausible; whether synchronised is not known"
 
 
 def _disk(directory: Path) -> str:
@@ -155,15 +148,38 @@ def _disk(directory: Path) -> str:
 
 
 def _watchlist(settings: Settings) -> str:
-    refusal = unsigned_refusal(signed=False, demonstration=settings.device.demonstration)
-    if refusal is not None:
-        raise NotArmedError(refusal)
+    if not settings.device.demonstration:
+        return _bundle(settings)
     watchlist = load_list(Path(settings.watchlist.path))
     entry = Catalogue.configured(settings.models.directory).entry(
         settings.models.embedder, "embedder"
     )
     gallery = Gallery(watchlist, entry.sha256)
     return f"{len(gallery)} references, version {gallery.version}, UNSIGNED (demonstration)"
+
+
+def _bundle(settings: Settings) -> str:
+    """The installed bundle, its signatures and dates; the list itself stays sealed."""
+    if not settings.watchlist.root:
+        msg = "watchlist.root is missing: copy the desk's root.json here and name it."
+        raise NotArmedError(msg)
+    state = Path(settings.device.state_directory)
+    found = installed(state, Path(settings.watchlist.root), time.time_ns())
+    if found is None:
+        msg = "No signed watchlist is installed: the desk publishes one, or `passerby update`."
+        raise NotArmedError(msg)
+    read_signed(found.configuration)
+    source = Topics(settings.device.site, settings.device.id).source
+    if source not in found.authorisation.devices:
+        msg = f"The installed watchlist is not authorised for {source}: ask the desk."
+        raise NotArmedError(msg)
+    signed = found.authorisation
+    begins, ends = signed.windows[0].begins_at, signed.windows[-1].ends_at
+    return (
+        f"signed, version {found.targets_version}, {signed.mode}, from {begins} until {ends}, "
+        f"fresh until {utc_text(found.fresh_until_ns)}, unlocked by "
+        f"{'the desk' if settings.watchlist.unlock == 'remote' else 'this device itself'}"
+    )
 
 
 def _camera(settings: Settings) -> str:

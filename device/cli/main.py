@@ -8,9 +8,10 @@ from importlib import import_module
 from pathlib import Path
 
 from device import __version__
+from device.cli.audit_arguments import add_actions
 from device.errors import PasserbyError
 
-_SUB_COMMANDS = ("run", "match", "doctor", "status", "identity")
+_SUB_COMMANDS = ("run", "match", "update", "doctor", "status", "identity", "audit")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,15 +64,29 @@ def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: 
         parser = commands.add_parser(
             "match", help="compare stills and clips with the watchlist; every search is logged"
         )
-        parser.add_argument("--watchlist", type=Path, required=True, metavar="FILE")
+        parser.add_argument(
+            "--watchlist", type=Path, metavar="FILE", help="an unsigned list, in a demonstration"
+        )
         parser.add_argument("--purpose", required=True, metavar="TEXT", help="why you search")
         parser.add_argument("--case", required=True, metavar="REF", help="number of the case")
         parser.add_argument("--json", action="store_true", help="print one JSON object per input")
         _config(parser, required=False)
         parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    elif name == "update":
+        parser = commands.add_parser("update", help="verify and install a signed bundle")
+        source = parser.add_mutually_exclusive_group(required=True)
+        source.add_argument(
+            "--from", dest="folder", type=Path, metavar="DIR", help="the mounted stick's folder"
+        )
+        source.add_argument("--archive", type=Path, metavar="FILE", help="a bundle in one file")
+        _config(parser, required=False)
     elif name == "doctor":
         parser = commands.add_parser("doctor", help="check everything; say what to do")
         _config(parser, required=False)
+    elif name == "audit":
+        add_actions(
+            commands.add_parser("audit", help="verify, show or export the log of what was done")
+        )
     elif name == "identity":
         parser = commands.add_parser(
             "identity", help="show this device's fingerprint; write its public keys for the desk"

@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -12,9 +14,10 @@ from device.audit import AuditLog
 from device.bundles import load_list
 from device.configuration import DEFAULT_PATH, read_configuration
 from device.errors import ConfigurationError, NotArmedError, PictureError
-from device.files import shown
+from device.files import hold_alone, shown
+from device.identity import own_keys
 from device.matching import Gallery
-from device.policy.arming import unsigned_refusal
+from device.opened import opened_list, refuse_unless_armed
 from device.protocol.wording import ATTACK_JUDGED, DEMONSTRATION, NOTICE
 from device.search import Result, Searcher, inputs_of
 from device.settings import CameraSettings, DeviceSettings, Settings, WatchlistSettings
@@ -28,38 +31,101 @@ def run(options: argparse.Namespace) -> int:
         msg = "--purpose and --case must say why you search, and for which case; they are logged."
         raise ConfigurationError(msg)
     settings = _settings(options.config)
-    refusal = unsigned_refusal(signed=False, demonstration=settings.device.demonstration)
-    if refusal is not None:
-        raise NotArmedError(refusal)
     inputs = inputs_of(options.paths)
-    watchlist = load_list(options.watchlist)
+    ask = _Asked(purpose, case, as_json=options.json)
+    if settings.device.demonstration:
+        return _demonstrate(settings, options.watchlist, inputs, ask)
+    if options.watchlist is not None:
+        raise NotArmedError(
+            "This device compares with its signed watchlist only: leave --watchlist out. An "
+            "unsigned list needs demonstration = true in [device]."
+        )
+    return _search_signed(settings, inputs, ask)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Why is searched, and how the results are printed."""
+
+    purpose: str
+    case: str
+    as_json: bool
+
+
+def _demonstrate(settings: Settings, path: Path | None, inputs: list[Path], ask: _Asked) -> int:
+    if path is None:
+        raise ConfigurationError("--watchlist is missing: a demonstration compares with a file.")
+    watchlist = load_list(path)
     catalogue = Catalogue.configured(settings.models.directory)
     eye = Eye.open(catalogue, settings.models, settings.vision)
     gallery = Gallery(watchlist, eye.embedder_entry.sha256, eye.embedder.dimension)
     del watchlist  # the gallery wipes its own copy of the templates; this one must not stay
-    searcher = Searcher(eye, gallery, settings)
-    log = AuditLog(Path(settings.device.state_directory) / "audit.jsonl")
-    _announce(len(gallery), eye.attack_detection)
-    unreadable = 0
+    announce = f"{DEMONSTRATION} {len(gallery)} references."
     try:
-        for path in inputs:
-            # Logged before it happens: a search that cannot be logged is not made (R42).
-            log.write(
-                time.time_ns(),
-                "search",
-                {
-                    "purpose": purpose,
-                    "case": case,
-                    "watchlist": gallery.list_id,
-                    "file": shown(path.name),
-                },
-            )
-            result = searcher.search(path)
-            unreadable += result.error is not None
-            text = _as_json(result, purpose, case, eye) if options.json else _as_text(result)
-            print(text, flush=True)
+        return _search(settings, (eye, gallery), inputs, ask, announce, lambda: None)
     finally:
         gallery.wipe()
+
+
+def _search_signed(settings: Settings, inputs: list[Path], ask: _Asked) -> int:
+    if not settings.watchlist.root:
+        raise NotArmedError(
+            "watchlist.root is missing: without the desk's root of trust no watchlist can be "
+            "checked, and nothing is compared."
+        )
+    alone = hold_alone(Path(settings.device.state_directory) / "lock")
+    with alone, opened_list(settings) as charge:
+        refuse_unless_armed(charge)
+        custody = charge.custody
+        eye, gallery = custody.eye, custody.gallery
+        if eye is None or gallery is None:
+            raise NotArmedError("The list is not open.")
+        announce = f"Authorised: {charge.authorisation.objective} {len(gallery)} references."
+        return _search(
+            custody.settings,
+            (eye, gallery),
+            inputs,
+            ask,
+            announce,
+            lambda: refuse_unless_armed(charge),
+        )
+
+
+def _search(  # noqa: PLR0913, PLR0917 - the parts of one search
+    settings: Settings,
+    opened: tuple[Eye, Gallery],
+    inputs: list[Path],
+    ask: _Asked,
+    announce: str,
+    still_allowed: Callable[[], None],
+) -> int:
+    eye, gallery = opened
+    searcher = Searcher(eye, gallery, settings)
+    state = Path(settings.device.state_directory)
+    path = state / "audit.jsonl"
+    AuditLog(path).check()
+    log = AuditLog(path, own_keys(state).signer)
+    text = f"{announce} Attack detection: {eye.attack_detection}."
+    print(text, file=sys.stderr, flush=True)
+    unreadable = 0
+    for path in inputs:
+        still_allowed()
+        # Logged before it happens: a search that cannot be logged is not made (R42).
+        log.write(
+            time.time_ns(),
+            "search",
+            {
+                "purpose": ask.purpose,
+                "case": ask.case,
+                "watchlist": gallery.list_id,
+                "file": shown(path.name),
+            },
+        )
+        result = searcher.search(path)
+        unreadable += result.error is not None
+        demonstration = settings.device.demonstration
+        shown_as = _as_json(result, ask, eye, demonstration=demonstration)
+        print(shown_as if ask.as_json else _as_text(result), flush=True)
     return PictureError.exit_code if unreadable else 0
 
 
@@ -81,17 +147,12 @@ def _settings(path: Path | None) -> Settings:
     )
 
 
-def _announce(references: int, attack_detection: str) -> None:
-    text = f"{DEMONSTRATION} {references} references. Attack detection: {attack_detection}."
-    print(text, file=sys.stderr, flush=True)
-
-
-def _as_json(result: Result, purpose: str, case: str, eye: Eye) -> str:
+def _as_json(result: Result, ask: _Asked, eye: Eye, *, demonstration: bool) -> str:
     record = msgspec.to_builtins(result) | {
         "presentation_attack_detection": eye.attack_detection,
-        "purpose": purpose,
-        "case": case,
-        "demonstration": True,
+        "purpose": ask.purpose,
+        "case": ask.case,
+        "demonstration": demonstration,
         "notice": NOTICE,
     }
     return msgspec.json.encode(record).decode()

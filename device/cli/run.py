@@ -1,26 +1,34 @@
 """`passerby run`: the appliance."""
 
 import argparse
+import logging
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 from device.appliance import Appliance
+from device.audit import Ledger
 from device.bundles import load_list
 from device.capture import Camera, source_for
+from device.charge import Charge
 from device.configuration import read_configuration
 from device.correspondence import correspondence, deliver_the_rest
 from device.errors import BrokerError, CameraError, ConfigurationError, NotArmedError, StorageError
 from device.files import hold_alone
 from device.identity import desk_keys
+from device.inbox import Inbox
 from device.matching import Gallery
+from device.memory import harden_process
 from device.policy import transport
-from device.policy.arming import unsigned_refusal
 from device.protocol.wording import DEMONSTRATION
+from device.service import Service
 from device.settings import Settings
 from device.vision import Catalogue, Eye
+
+log = logging.getLogger(__name__)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,6 +41,32 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(settings: Settings, *, ledger: bool) -> int:
+    if settings.device.demonstration:
+        return _demonstrate(settings, ledger=ledger)
+    return _serve(settings, ledger=ledger)
+
+
+def _serve(settings: Settings, *, ledger: bool) -> int:
+    refused = harden_process()
+    if refused is not None:
+        log.warning("%s", refused)
+    inbox = Inbox()
+    courier, notebook, obedience = correspondence(settings, inbox)
+    service = Service(Charge(settings, inbox, courier, notebook, obedience), courier)
+    _stop_on_signals(service.stop)
+    ledgers: list[Ledger] = []
+
+    def ready(appliance: Appliance, source: str, eye: Eye, references: int) -> None:
+        ledgers.append(appliance.ledger)
+        _say_ready(source, eye, references)
+
+    undelivered = service.run(ready)
+    if ledger:
+        print("\n".join(line for one in ledgers for line in one.lines()))
+    return _result(notebook.fault, service.camera, undelivered, courier.fault)
+
+
+def _demonstrate(settings: Settings, *, ledger: bool) -> int:
     courier, notebook, obedience = correspondence(settings)
     if obedience.standing.ended is not None:
         deliver_the_rest(settings, (courier, notebook, obedience))
@@ -46,25 +80,35 @@ def _run(settings: Settings, *, ledger: bool) -> int:
     appliance = Appliance(
         settings, eye, gallery, camera, courier, notebook=notebook, obedience=obedience
     )
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        appliance.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    if settings.device.demonstration:
-        print(DEMONSTRATION, file=sys.stderr, flush=True)
+    _stop_on_signals(appliance.stop)
+    print(DEMONSTRATION, file=sys.stderr, flush=True)
     undelivered = appliance.run(lambda: _say_ready(source.name, eye, len(gallery)))
     if ledger:
         print("\n".join(appliance.ledger.lines()))
-    return _result(appliance, camera, undelivered, courier.fault)
+    return _result(appliance.storage_fault, camera, undelivered, courier.fault)
+
+
+def _stop_on_signals(stop: Callable[[], None]) -> None:
+    def on_signal(_signal: int, _frame: FrameType | None) -> None:
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
 
 
 def _refuse_what_must_not_start(settings: Settings) -> None:
-    # Every list is unsigned until bundles arrive.
-    refusal = unsigned_refusal(signed=False, demonstration=settings.device.demonstration)
-    if refusal is not None:
-        raise NotArmedError(refusal)
+    if settings.device.demonstration and not settings.watchlist.path:
+        raise ConfigurationError(
+            "watchlist.path is missing: a demonstration needs an unsigned list (`passerby-desk "
+            "enrol`)."
+        )
+    if not settings.device.demonstration and not settings.watchlist.root:
+        raise NotArmedError(
+            "watchlist.root is missing: without the root of trust that the desk gives "
+            "(`passerby-desk root`), no signature on a watchlist can be checked and nothing is "
+            "compared. For a demonstration with an unsigned list set demonstration = true in "
+            "[device]."
+        )
     refusal = transport.refusal(settings.broker)
     if refusal is not None:
         raise ConfigurationError(refusal)
@@ -88,7 +132,7 @@ def _seconds_since_start() -> float:
 
 
 def _result(
-    appliance: Appliance, camera: Camera, undelivered: int, broker_fault: str | None
+    storage_fault: str | None, camera: Camera | None, undelivered: int, broker_fault: str | None
 ) -> int:
     if undelivered:
         number = "One alert waits" if undelivered == 1 else f"{undelivered} alerts wait"
@@ -96,10 +140,10 @@ def _result(
         why = broker_fault or "The desk has given no receipt yet."
         msg = f"{number} in the outbox, {it} after the next start. {why}"
         raise BrokerError(msg)
-    if appliance.storage_fault is not None:
-        raise StorageError(appliance.storage_fault)
-    if camera.finished and camera.fault is not None:
+    if storage_fault is not None:
+        raise StorageError(storage_fault)
+    if camera is not None and camera.finished and camera.fault is not None:
         raise CameraError(camera.fault)
-    if camera.finished:
+    if camera is not None and camera.finished:
         print("The material has ended.", file=sys.stderr)
     return 0

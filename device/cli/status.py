@@ -36,7 +36,7 @@ def _lines(local: LocalStatus) -> list[str]:
     state = "died (power cut, crash or kill: start it again)"
     if running or status.state == "stopped":
         state = status.state
-    lines = [
+    return [
         f"state      {state}, as of {local.at}",
         *(f"           {reason}" for reason in status.reasons),
         f"camera     {'not watched' if ended else local.camera}",
@@ -44,14 +44,19 @@ def _lines(local: LocalStatus) -> list[str]:
         f"watchlist  {status.watchlist.id}, version {status.watchlist.version}"
         if status.watchlist
         else "watchlist  none",
-        f"runtime    {status.runtime}",
+        *([f"mode       {_MODES[status.mode]}"] if status.mode else []),
+        *([f"runtime    {status.runtime}"] if status.runtime else []),
         *(f"model      {m.role}: {m.name} {m.sha256[:16]}…" for m in status.models),
         f"attacks    {_attacks(status.presentation_attack_detection)}",
         f"software   Passerby {status.software}",
     ]
-    if status.demonstration:
-        lines.append("           Demonstration: the watchlist is unsigned.")
-    return lines
+
+
+_MODES = {
+    "demonstration": "demonstration: the watchlist is unsigned",
+    "silent": "silent: candidates are recorded for evaluation, and no alert leaves",
+    "alerting": "alerting: candidates are put before the desk's verifiers",
+}
 
 
 def _attacks(detection: str) -> str:

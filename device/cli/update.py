@@ -8,6 +8,7 @@ from device.bundles import BundleError, Installed, install
 from device.configuration import DEFAULT_PATH, read_configuration
 from device.errors import ConfigurationError, StorageError
 from device.files import shown
+from device.identity import own_keys
 from device.notebook import Notebook
 from device.protocol.identifiers import utc_text
 from device.protocol.topics import Topics
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
         )
     source = _source(options)
     state = Path(settings.device.state_directory)
-    notebook = Notebook(state)
+    notebook = Notebook(state, signer=own_keys(state).signer)
     try:
         found = _install(source, state, settings)
     except BundleError as error:

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from device.protocol.alert import AttackDetection, ListVersion, ModelHash
+from device.protocol.authorisation import Operation
 from device.protocol.event import Sha256, Source, Time, Uuid, encode_event, read_event
 from device.protocol.wording import NO_PAD
 
@@ -25,6 +26,7 @@ class StatusData(Struct, frozen=True, forbid_unknown_fields=True):
     newest order that was obeyed. checkpoint: SHA-256 of the newest signed checkpoint of the audit
     log, a new one every hour at most whatever happens: a log that is cut later no longer has it.
     bundle: SHA-256 of the newest bundle that came whole over MQTT, so that the desk stops sending.
+    mode: what becomes of a candidate, while the device is armed.
     """
 
     link: Link
@@ -40,6 +42,7 @@ class StatusData(Struct, frozen=True, forbid_unknown_fields=True):
     last_order: Uuid | None = None
     checkpoint: Sha256 | None = None
     bundle: Sha256 | None = None
+    mode: Operation | None = None
 
 
 class Status(Struct, frozen=True, forbid_unknown_fields=True):

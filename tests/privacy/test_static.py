@@ -205,4 +205,5 @@ def test_a_model_that_the_catalogue_does_not_name_is_not_ours():
 def test_no_actuation_topic_exists():
     text = (ROOT / "device/protocol/topics.py").read_text("utf-8")
     kinds = re.search(r"Kind = Literal\[(.*?)\]", text, re.DOTALL).group(1)
-    assert set(re.findall(r'"(\w+)"', kinds)) == {"alert", "status", "receipt", "command", "record"}
+    known = {"alert", "status", "receipt", "command", "record", "request", "bundle"}
+    assert set(re.findall(r'"(\w+)"', kinds)) == known

@@ -136,7 +136,7 @@ def test_a_full_sink_is_written_down(tmp_path):
         json.loads(line)["event"] for line in (tmp_path / "audit.jsonl").read_text().splitlines()
     ]
     assert sink.alerts == []
-    assert events == ["start", "alert", "alert lost: there was no room for it", "stop"]
+    assert events == ["start", "alert", "alert lost: there was no room for it", "searched", "stop"]
 
 
 def test_stop_ends_the_run(tmp_path):

@@ -1,15 +1,18 @@
 """The notebook notices that nothing can be written, tries again, and writes no more than needed."""
 
+import hashlib
 import json
 import time
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from device.notebook import Notebook
 from device.protocol.status import StatusData
 from device.statusfile import NAME, read_status
 
+SIGNER = Ed25519PrivateKey.from_private_bytes(b"7" * 32)
 COMPARING = StatusData(link="online", state="comparing")
 STARTING = StatusData(link="online", state="starting")
 
@@ -58,7 +61,7 @@ def events(state):
 def test_a_note_is_a_line_of_the_audit_log(notebook, state):
     notebook.note("start", watchlist="list-1")
     (line,) = (state / "audit.jsonl").read_text("utf-8").splitlines()
-    assert json.loads(line)["watchlist"] == "list-1"
+    assert json.loads(line)["details"] == {"watchlist": "list-1"}
     assert notebook.fault is None
 
 
@@ -101,7 +104,66 @@ def test_when_due_it_tries_again_and_says_that_it_works(notebook, state, clock):
     clock.seconds += 5.0
     notebook.show(COMPARING, "frames arrive", "connected")
     assert notebook.fault is None
-    assert events(state) == ["storage works again"]
+    assert events(state) == ["start", "storage works again"]
+
+
+def test_what_could_not_be_written_is_written_first_once_and_in_its_order(notebook, state, clock):
+    notebook.note("start")
+    break_storage(state)
+    for number in range(3):
+        notebook.note("alert", alert=f"a-{number}", reference="r-1")
+    mend_storage(state)
+    state.with_name("away").rename(state)
+    notebook.note("stop")
+    clock.seconds += 5.0
+    notebook.show(COMPARING, "frames arrive", "connected")
+    assert events(state) == ["start", "alert", "alert", "alert", "stop", "storage works again"]
+    lines = map(json.loads, (state / "audit.jsonl").read_text("utf-8").splitlines())
+    assert [line["details"].get("alert") for line in lines][1:4] == ["a-0", "a-1", "a-2"]
+
+
+def test_more_lines_than_can_be_kept_in_memory_are_counted(notebook, state, clock, monkeypatch):
+    monkeypatch.setattr("device.notebook._MOST_UNWRITTEN", 3)
+    break_storage(state)
+    for _ in range(5):
+        notebook.note("presentation attack judged")
+    mend_storage(state)
+    clock.seconds += 5.0
+    notebook.show(COMPARING, "frames arrive", "connected")
+    last = json.loads((state / "audit.jsonl").read_text("utf-8").splitlines()[-1])
+    assert events(state).count("presentation attack judged") == 3
+    assert last["details"] == {"unwritten": 2}
+
+
+def test_a_start_and_a_stop_have_a_checkpoint_and_every_hour_between_them(state, clock):
+    notebook = Notebook(state, clock, SIGNER)
+    for _ in range(2):
+        notebook.note("start")
+        for _ in range(7):
+            clock.seconds += 1800
+            notebook.show(COMPARING, "frames arrive", "connected")
+        notebook.note("stop")
+        for _ in range(3):
+            clock.seconds += 7200
+            notebook.show(COMPARING, "frames arrive", "connected")
+    day = ["start", "checkpoint", *["checkpoint"] * 3, "stop", "checkpoint"]
+    assert events(state) == day * 2
+    newest = (state / "audit.jsonl").read_bytes().splitlines()[-1]
+    assert notebook.anchor == hashlib.sha256(newest).hexdigest()
+
+
+def test_without_a_key_there_is_no_checkpoint(notebook, state):
+    notebook.note("start")
+    assert notebook.checkpoint() is None
+    assert notebook.anchor is None
+    assert events(state) == ["start"]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_a_fault(state, clock):
+    notebook = Notebook(state, clock, SIGNER)
+    break_storage(state)
+    assert notebook.checkpoint() is None
+    assert "nothing is compared without it" in notebook.fault
 
 
 def test_a_retry_that_fails_waits_again(notebook, state, clock):
@@ -176,7 +238,7 @@ def test_during_a_fault_no_status_is_attempted(notebook, state):
     notebook.show(COMPARING, "frames arrive", "connected")
     before = (state / NAME).read_bytes()
     break_storage(state)
-    notebook.note("alert")
+    notebook.note("alert", alert="a", reference="r")
     fault = notebook.fault
     notebook.show(STARTING, "frames arrive", "connected")
     assert notebook.fault == fault

@@ -90,15 +90,15 @@ def test_every_order_leaves_a_line_and_missing_ones_are_noted(desk):
     device, between = desk.device(), desk.between
     give(device, between.command("suspend", 1), between.command("revoke", 5, "r-1"))
     give(device, between.adjudication("0" * 8 + "-0000" * 3 + "-" + "0" * 12, "false alert", 6))
-    lines = [line for line in desk.log() if "order" in line]
+    lines = [line for line in desk.log() if "order" in line["details"]]
     assert [line["event"] for line in lines] == [
         "order obeyed",
         "order obeyed",
         "adjudication received",
     ]
-    assert lines[1]["reference"] == "r-1"
-    assert lines[1]["missing_before"] == "3"
-    assert lines[2]["outcome"] == "false alert"
+    assert lines[1]["details"]["reference"] == "r-1"
+    assert lines[1]["details"]["missing_before"] == "3"
+    assert lines[2]["details"]["outcome"] == "false alert"
 
 
 def test_outcomes_are_kept_for_the_stop_rule(desk):
@@ -129,7 +129,7 @@ def test_a_flood_of_forgeries_does_not_fill_the_disk_but_is_counted(desk):
     device.refuse("ForgedError: It does not open.")
     device.obey()
     lines = [line for line in desk.log() if line["event"] == "message refused"]
-    assert [line["since_last_note"] for line in lines] == ["500", "301"]
+    assert [line["details"]["since_last_note"] for line in lines] == ["500", "301"]
 
 
 def test_an_order_that_cannot_be_kept_is_not_obeyed(desk, monkeypatch):

@@ -75,7 +75,7 @@ def test_an_end_erases_the_list_sends_the_record_and_lasts(tmp_path, desk):
     events = [
         json.loads(line)["event"] for line in (tmp_path / "audit.jsonl").read_text().splitlines()
     ]
-    assert events == ["start", "order obeyed", "erased", "stop"]
+    assert events == ["start", "order obeyed", "erased", "searched", "stop"]
     again = Run(tmp_path)
     again.list_file.write_bytes(b"put back")
     again.go()

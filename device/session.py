@@ -1,0 +1,71 @@
+"""`SessionConditions`: the rules of a signed list's session, asked before every frame."""
+
+import time
+
+from device.capture import Camera
+from device.charge import Charge
+from device.policy.arming import what_leaves
+from device.protocol.authorisation import Operation
+from device.protocol.status import StatusData
+
+_JUDGE_EVERY_S = 0.5
+
+
+class SessionConditions:
+    """One session. why: the reasons that ended it, in sentences, once it is over.
+
+    Everything is judged anew twice a second, and at once when the desk's orders or a fault of the
+    machine change: between two frames nothing else can.
+    """
+
+    def __init__(self, charge: Charge, camera: Camera) -> None:
+        self._charge = charge
+        self._camera = camera
+        self._judged: tuple[object, ...] = ()
+        self._judge_again_s = 0.0
+        self._reasons: list[str] = []
+        self._silent = True
+        self.over = False
+        self.why: str | None = None
+
+    @property
+    def mode(self) -> Operation:
+        """Silent unless everything that an alert needs holds at this moment (R35)."""
+        return "silent" if self._silent else "alerting"
+
+    @property
+    def purpose(self) -> str:
+        """See `Conditions.purpose`."""
+        return self._charge.authorisation.objective
+
+    @property
+    def threshold_id(self) -> str | None:
+        """See `Conditions.threshold_id`."""
+        return self._charge.authorisation.threshold.threshold_id
+
+    def reasons(self, storage_fault: str | None, camera_fault: str | None) -> list[str]:
+        """See `Conditions.reasons`."""
+        now_s = time.monotonic()
+        about = (storage_fault, camera_fault, self._charge.obedience.standing)
+        if now_s >= self._judge_again_s or about != self._judged:
+            self._judge_again_s, self._judged = now_s + _JUDGE_EVERY_S, about
+            self._judge(camera_fault)
+        return self._reasons
+
+    def told(self, status: StatusData) -> StatusData:
+        """See `Conditions.told`."""
+        return self._charge.told(status)
+
+    def _judge(self, camera_fault: str | None) -> None:
+        self._charge.tend()
+        situation = self._charge.situation(camera_fault)
+        verdict = self._charge.judged(situation)
+        self._reasons = list(verdict.reasons)
+        self._silent = what_leaves(situation) != "alert"
+        if verdict.state == "armed":
+            return
+        # A camera that is being plugged in again, or a disk, does not end the session: nothing is
+        # compared meanwhile. Whatever else fails does, and the list is wiped.
+        without = self._charge.judged(self._charge.situation(None, storage=False))
+        if without.state != "armed":
+            self.over, self.why = True, " ".join(without.reasons)

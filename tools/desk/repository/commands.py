@@ -1,0 +1,113 @@
+"""`passerby-desk watchlist sign | publish | refresh | copy`: how a list gets out."""
+
+import argparse
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from securesystemslib.signer import Signer
+
+from device.errors import ConfigurationError
+from tools.desk.repository.questions import confirm
+from tools.desk.repository.repository import Repository
+from tools.desk.repository.signers import load_signer, read_half
+from tools.desk.repository.staged import Staged
+from tools.desk.repository.times import shown
+
+REPOSITORY = "bundle"
+"""The repository's folder in that of its deployment."""
+
+
+def sign(options: argparse.Namespace) -> int:
+    """Show what is staged, ask, and add a signature."""
+    repository = _repository(options)
+    staged = repository.staged()
+    if staged is None:
+        raise ConfigurationError(
+            "Nothing waits for a signature: `passerby-desk watchlist seal` lays a list ready."
+        )
+    half = read_half(options.key, options.public)
+    staged.key(half.keyid)
+    _show(options.deployment, staged)
+    confirm(f"{half.holder} signs this as {half.role}.", yes=options.yes)
+    signer = load_signer(options.key, half, options.passphrase_file)
+    staged = repository.sign(signer, staged.digest)
+    print(f"Signed by {' and '.join(staged.signed_by)}.")
+    print(f"Missing: {', '.join(staged.missing)}." if staged.missing else "It may be published.")
+    return 0
+
+
+def publish(options: argparse.Namespace) -> int:
+    """Publish what both have signed; then tell the manifests, the gateway and the broker."""
+    repository = _repository(options)
+    signer = _publisher(options)
+    version = repository.publish(signer, time.time_ns(), options.fresh_for)
+    _publication().after_publish(options.deployment, options)
+    # Only now: a crash before this line is mended by publishing once more.
+    repository.clear()
+    print(f"Version {version} is published in {options.deployment / REPOSITORY}.")
+    return _say_fresh(repository)
+
+
+def refresh(options: argparse.Namespace) -> int:
+    """Sign a new timestamp."""
+    repository = _repository(options)
+    repository.refresh(_publisher(options), time.time_ns(), options.fresh_for)
+    return _say_fresh(repository)
+
+
+def copy(options: argparse.Namespace) -> int:
+    """Copy what is published onto a stick."""
+    public = _repository(options).copy_to(options.to)
+    print(f"Version {public.version} is on {options.to}, and was read back.")
+    print(f"Devices take it until {shown(public.timestamp.signed.expires)}.")
+    return 0
+
+
+def _repository(options: argparse.Namespace) -> Repository:
+    folder = options.deployment / REPOSITORY
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"There is no repository in {options.deployment}: `passerby-desk watchlist new` makes "
+            "a deployment."
+        )
+    return Repository(folder)
+
+
+def _publisher(options: argparse.Namespace) -> Signer:
+    half = read_half(options.key, options.public)
+    return load_signer(options.key, half, options.passphrase_file)
+
+
+def _publication() -> Any:  # noqa: ANN401 - a module
+    """Return the room that knows names and devices; loaded late, for it is heavier than signing."""
+    return import_module("tools.desk.watchlist.publication")
+
+
+def _show(deployment: Path, staged: Staged) -> None:
+    """Print what is to be signed. Raises ConfigurationError when the summary is of something else.
+
+    The summary is not signed, so it must be of the very files that are.
+    """
+    publication = _publication()
+    lines, digests = publication.summary(deployment), publication.digests(deployment)
+    if digests != {name: target.hashes["sha256"] for name, target in staged.targets.items()}:
+        raise ConfigurationError(
+            "What is staged is not what the summary speaks of: seal the list again "
+            "(`passerby-desk watchlist seal`); nothing was signed."
+        )
+    for line in lines:
+        print(line)
+    print(f"Version       {staged.version}, until {shown(staged.metadata.signed.expires)}")
+    print(f"To be signed  SHA-256 {staged.digest}")
+    print(f"Signed by     {', '.join(staged.signed_by) or 'nobody yet'}")
+
+
+def _say_fresh(repository: Repository) -> int:
+    public = repository.verify()
+    print(
+        f"Devices believe until {shown(public.timestamp.signed.expires)} that nothing newer is "
+        "published: refresh it before."
+    )
+    return 0
