@@ -4,12 +4,13 @@ SHELL := /bin/bash
 VENV ?= .venv
 PY := $(VENV)/bin/python
 DATA ?=
+FACES ?= ../shared/data/faces
 
 # RUNTIME=tflite installs tflite-runtime and NumPy 1.26, as on a Pi with Bookworm, also on x86.
 RUNTIME ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help device desk venv demo test lint bench models docs proof-acceptance proof-delivery proof-built-in convert venv-train train-embedder train-ablation train-detector test-runtimes check-aarch64 lock clean
+.PHONY: help device desk venv demo test lint bench models docs proof-acceptance proof-delivery proof-watchlist proof-built-in convert venv-train train-embedder train-ablation train-detector test-runtimes check-aarch64 lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -86,6 +87,17 @@ check-aarch64: venv  ## every package of a device has a wheel for 64-bit Arm (1 
 proof-delivery: venv  ## alerts cannot be lost, read or forged: every proof of it, into proof-output/delivery.json (about an hour)
 	@tools/setup/broker.sh
 	$(PY) -m tests.reliability.delivery --out proof-output/delivery.json
+
+proof-watchlist: venv models  ## a list that is lawful: its life, 2,000 entries, a stolen card, unlinkability, the log (about 45 minutes)
+	@tools/setup/broker.sh
+	@mkdir -p proof-output
+	$(PY) -m tests.reliability.life --out proof-output/a-lists-life.md
+	$(PY) -m tests.reliability.two_thousand --json proof-output/two-thousand.json
+	$(PY) -m tests.reliability.stolen_card --json proof-output/stolen-card.json
+	$(PY) -m tests.reliability.audit --json proof-output/audit.json
+	$(PY) -m tests.reliability.policy_mutation
+	$(PY) -m tests.reliability.protection
+	@test ! -d $(FACES) || $(VENV)/bin/passerby-lab protection --data $(FACES) --json proof-output/protection.json
 
 proof-built-in: venv  ## the built-in models on rendered people that nothing was trained on (about 5 minutes)
 	@test -f proof-output/rendered/manifest.csv || $(VENV)/bin/passerby-lab render --out proof-output/rendered \

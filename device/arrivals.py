@@ -58,8 +58,12 @@ class Arrivals:
         """What is wrong with bundles, a sentence each; the list in force is not touched by it."""
         return [fault for fault in (self.refused, self._incoming.fault) if fault]
 
-    def tend(self, now_ns: int) -> None:
-        """Put parts together; install a bundle that is whole. now_ns: wall clock."""
+    def tend(self, now_ns: int, *, believed: bool = True) -> None:
+        """Put parts together; install a bundle that is whole.
+
+        now_ns: wall clock. believed: what is refused while it is not, may be good by the true time
+        and is tried again.
+        """
         for _ in range(_PARTS_AT_ONCE):
             try:
                 part = self._inbox.parts.get_nowait()
@@ -70,7 +74,7 @@ class Arrivals:
             except MessageError as error:
                 self._obedience.refuse(f"{type(error).__name__}: {error}")
         if self._whole is not None and time.monotonic() >= self._again_s:
-            self._install(self._whole, now_ns)
+            self._install(self._whole, now_ns, believed=believed)
 
     def erase(self) -> None:
         """Remove what has come of any bundle: a list that ended must not come back (R24)."""
@@ -80,7 +84,7 @@ class Arrivals:
     def _arrived(self, path: Path) -> None:
         self._whole = path
 
-    def _install(self, path: Path, now_ns: int) -> None:
+    def _install(self, path: Path, now_ns: int, *, believed: bool) -> None:
         try:
             bundle = install(path, self._state, self._root, now_ns, device=self._device)
         except StorageError as error:
@@ -90,6 +94,10 @@ class Arrivals:
             return
         except BundleError as error:
             self.refused = f"The bundle that the desk sent is refused. {error}"
+            if not believed:
+                # The offer is over once it is refused: nobody would send this bundle again.
+                self._again_s = time.monotonic() + _AGAIN_S
+                return
             log.error("%s", self.refused)  # noqa: TRY400 - a sentence, no traceback
             self._notebook.note("bundle refused", reason=str(error))
         else:

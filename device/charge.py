@@ -14,7 +14,7 @@ from device.alerts import Courier
 from device.arrivals import Arrivals
 from device.audit import Ledger
 from device.custody import Custody
-from device.deployment import deployment_record
+from device.ending import Ending
 from device.erasure import Erasure
 from device.errors import StorageError
 from device.exposure import Exposures
@@ -25,10 +25,11 @@ from device.memory import overwrite, swap_is_on
 from device.notebook import Notebook
 from device.obedience import Obedience
 from device.policy.arming import Verdict, judge
+from device.policy.erasure import certain_ns
 from device.policy.situation import Situation
 from device.protocol.authorisation import Authorisation
 from device.protocol.identifiers import utc_ns, utc_text
-from device.protocol.record import Count
+from device.protocol.order import CommandData
 from device.protocol.status import StatusData
 from device.protocol.topics import Topics
 from device.settings import Settings
@@ -70,12 +71,12 @@ class Charge:
             courier.fetch_bundle,
         )
         self._erasure = Erasure(state, self._wiped, notebook.note)
+        self._ending = Ending(settings, courier, notebook, obedience)
         self._erasure_fault: str | None = None
         self._erase_next_s = 0.0
         self._manifests = Manifests(state)
         self._exposures = Exposures(state, notebook)
         self._watching = False
-        self._list_size: Count = "unknown"
         self._keyholder = Keyholder(
             settings,
             self._device,
@@ -95,22 +96,34 @@ class Charge:
             raise RuntimeError("Nothing is authorised.")
         return self.custody.installed.authorisation
 
+    @property
+    def asks(self) -> bool:
+        """Whether the desk is being asked for the key, or for the time."""
+        return self._keyholder.asks
+
     def obey(self) -> None:
         """Let orders take effect while nothing is watched; the appliance does it meanwhile."""
-        self.obedience.obey()
+        now_ns, bundle = self._time.certain_ns, self.custody.installed
+        for order in self.obedience.obey():
+            data = order.data
+            if bundle is not None and isinstance(data, CommandData) and data.reference_id:
+                # The list may be opened again hours later; the reference has left it now.
+                self._delist([data.reference_id], now_ns)
 
     def tend(self) -> None:
         """Do what is due: time, bundles, answers, the stop rule."""
         now_ns, now_s = self._time.now(), time.monotonic()
         self._heard()
-        self._arrivals.tend(now_ns)
+        self._arrivals.tend(now_ns, believed=self._time.fault is None)
         if self.custody.look(now_ns, now_s):
             self._changed()
         self._keyholder.tend(now_s, now_ns)
         self._count(now_s)
-        gone = self.custody.expire(self.obedience.standing.revoked, now_ns)
+        # A clock that is not believed overwrites nothing: only what has surely passed counts.
+        sure_ns = self._time.certain_ns
+        gone = self.custody.expire(self.obedience.standing.revoked, sure_ns)
         if gone:
-            self._delist(gone, now_ns)
+            self._delist(gone, sure_ns)
 
     def decide(self) -> Verdict:
         """Return what this device does now; erase, ask and open as the verdict says."""
@@ -134,20 +147,23 @@ class Charge:
         """Gather the facts. storage: whether a fault of the disk counts."""
         now_ns, custody = self._time.now(), self.custody
         bundle, standing = custody.installed, self.obedience.standing
+        floor_ns, clock_fault = self._time.floor_ns, self._time.fault
+        # As for erasing: a clock that is not believed lets no reference expire.
+        sure_ns = certain_ns(now_ns, floor_ns, believed=clock_fault is None)
         return Situation(
             now_ns=now_ns,
-            floor_ns=self._time.floor_ns,
+            floor_ns=floor_ns,
             device=self._device,
             authorisation=None if bundle is None else bundle.authorisation,
             fresh_until_ns=None if bundle is None else bundle.fresh_until_ns,
             standing=standing,
             bundle_fault=custody.fault,
-            clock_fault=self._time.fault,
+            clock_fault=clock_fault,
             stop_rule=standing.stopped,
             storage_fault=(self._erasure_fault or self.notebook.fault) if storage else None,
             memory_fault=custody.memory_fault,
             swaps=swap_is_on(),
-            opened=custody.facts(standing.revoked, now_ns),
+            opened=custody.facts(standing.revoked, sure_ns),
             lock_fault=self._keyholder.reason or custody.lock_fault,
             models=custody.models,
             threshold=custody.threshold,
@@ -225,6 +241,10 @@ class Charge:
 
     def _ended_by_the_desk(self, reason: str, desk_ns: int) -> None:
         """A list that the desk will never open again is erased, as by its order."""
+        bundle = self.custody.installed
+        if bundle is not None:
+            # The answer is newer than the signature, whatever the desk's clocks say.
+            desk_ns = max(desk_ns, utc_ns(bundle.authorisation.signed_at))
         self.obedience.keep(
             msgspec.structs.replace(
                 self.obedience.standing,
@@ -254,7 +274,6 @@ class Charge:
         if bundle is None or gallery is None:
             return
         sealed = Sealed(signed.deployment, signed.watchlist, bundle.watchlist_sha256)
-        self._list_size = len(gallery.ids)
         try:
             self._manifests.opened(sealed, gallery.template_digests(), self._time.now())
         except StorageError as error:
@@ -291,34 +310,14 @@ class Charge:
             if why is not None:
                 self.custody.forget()
                 self._arrivals.erase()
-                self._report_the_end(now.authorisation)
         except StorageError as error:
             self._erasure_fault = str(error)
             return
-        if self.obedience.standing.record_owed:
-            self._send_record(now.authorisation)
-
-    def _report_the_end(self, signed: Authorisation | None) -> None:
-        standing = msgspec.structs.replace(self.obedience.standing, record_owed=True)
-        self.obedience.keep(standing)
-        self._send_record(signed)
-
-    def _send_record(self, signed: Authorisation | None) -> None:
-        threshold_id = "unknown" if signed is None else signed.threshold.threshold_id
-        try:
-            record = deployment_record(
-                self._settings,
-                None if signed is None else signed.watchlist,
-                self._list_size,
-                threshold_id,
-                running=False,
-            )
-        except StorageError as error:
-            self.notebook.failed(error)
-            return
-        if self._courier.submit_record(record):
-            self.obedience.record_submitted()
+        self._ending.settle()
 
     def _wiped(self) -> None:
+        """Erasing begins."""
         self._keyholder.stop()
         self.custody.close("the list is erased")
+        bundle = self.custody.installed
+        self._ending.begin(None if bundle is None else bundle.authorisation)

@@ -60,7 +60,8 @@ class Custody:
     def look(self, now_ns: int, now_s: float) -> bool:
         """Verify what is installed if it is another bundle than before, or was at fault.
 
-        now_ns: wall clock. now_s: monotonic. Returns whether it is another one; then it is shut.
+        now_ns: wall clock. now_s: monotonic. Returns whether another one is in force, or one where
+        there was none; then it is shut.
         """
         try:
             release = current_release(self._state)
@@ -88,7 +89,7 @@ class Custody:
                 directory=self._local.models.directory,
             )
             self.settings = msgspec.structs.replace(self._local, **tables)
-        return changed
+        return changed or found is not None
 
     def forget(self) -> None:
         """Let go of a bundle whose list was erased; what is there is looked at anew."""

@@ -57,8 +57,13 @@ class Exposures:
 
     def verdict(self, rule: StopRule, standing: Standing) -> str | None:
         """Return why this device must suspend itself, or None."""
-        faces = None if self._unknown else self._base.faces
-        return verdict(rule, standing.false_alerts, faces, self._base.alerts)
+        base = self._base
+        if (base.deployment, base.resumed) != (standing.deployment, standing.resumed):
+            # What was seen before says nothing about the alerts since then.
+            return verdict(rule, standing.false_alerts, 0)
+        return verdict(
+            rule, standing.false_alerts, None if self._unknown else base.faces, base.alerts
+        )
 
     def _grow(self, standing: Standing) -> None:
         faces, alerts = self._ledger.faces - self._faces, self._ledger.alerts - self._alerts

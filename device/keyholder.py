@@ -17,6 +17,8 @@ from device.unlock import Answer, Unlocking, Wanted
 _BLOCKED_S = 30.0
 """A list that opened and could not be used is tried again after this, or when anything changes."""
 
+_TIME_AGAIN_S = 60.0
+"""An answer that did not make the clock believed is asked for again after this."""
 
 _FINAL: Final = ("reported stolen", "ended")
 
@@ -53,11 +55,17 @@ class Keyholder:
         self._unlocking = Unlocking(device, ask, self._answered, on_refusal)
         self._blocked: str | None = None
         self._blocked_until_s = 0.0
+        self._time_again_s = 0.0
 
     @property
     def reason(self) -> str | None:
         """Why there is no key, in a sentence; None while none is sought."""
         return self._blocked or self._unlocking.reason
+
+    @property
+    def asks(self) -> bool:
+        """Whether the desk is being asked."""
+        return self._unlocking.reason is not None
 
     def seek(self, bundle: Installed) -> None:
         """Get the key of a list that may be opened."""
@@ -70,7 +78,11 @@ class Keyholder:
 
     def ask_the_time(self, bundle: Installed | None) -> None:
         """Let the desk confirm the clock, though the list may not be opened."""
-        if bundle is not None and not self._local:
+        if bundle is None or self._local or self._unlocking.reason is not None:
+            return
+        now_s = time.monotonic()
+        if now_s >= self._time_again_s:
+            self._time_again_s = now_s + _TIME_AGAIN_S
             self._begin(bundle)
 
     def tend(self, now_s: float, now_ns: int) -> None:
@@ -92,7 +104,7 @@ class Keyholder:
     def stop(self) -> None:
         """Seek no key, and forget what was asked."""
         self._unlocking.stop()
-        self._blocked = None
+        self._blocked, self._time_again_s = None, 0.0
 
     def _begin(self, bundle: Installed) -> None:
         if self._unlocking.reason is not None:

@@ -61,6 +61,6 @@ def _wait(charge: Charge) -> None:
         verdict = charge.decide()
         if verdict.state == "armed":
             return
-        if verdict.state != "ready" or time.monotonic() > deadline_s:
+        if not charge.asks or time.monotonic() > deadline_s:
             raise NotArmedError(" ".join(verdict.reasons))
         time.sleep(_LOOK_S)

@@ -39,6 +39,7 @@ class Service:
         self._appliance: Appliance | None = None
         self.camera: Camera | None = None
         """Of the newest session."""
+        self.material_ended = False
 
     def stop(self) -> None:
         """Ask `run` to end; safe from a signal handler."""
@@ -109,7 +110,9 @@ class Service:
             self._appliance = None
             charge.disarm(conditions.why or "Stopped.")
         # Stopping a camera ends its material too: only an end that nobody asked for counts.
-        return camera.finished and not conditions.over and not self._stopping.is_set()
+        asked_for = conditions.over or self._stopping.is_set()
+        self.material_ended = camera.finished and not asked_for
+        return self.material_ended
 
     def _tell(self, state: str, reasons: list[str]) -> None:
         stopped = state == "stopped"

@@ -14,8 +14,8 @@ _JUDGE_EVERY_S = 0.5
 class SessionConditions:
     """One session. why: the reasons that ended it, in sentences, once it is over.
 
-    Everything is judged anew twice a second, and at once when the desk's orders or a fault of the
-    machine change: between two frames nothing else can.
+    Everything is judged anew twice a second; at once when the desk's orders or a fault of the
+    machine change; and at the moment at which a window ends.
     """
 
     def __init__(self, charge: Charge, camera: Camera) -> None:
@@ -24,7 +24,8 @@ class SessionConditions:
         self._judged: tuple[object, ...] = ()
         self._judge_again_s = 0.0
         self._reasons: list[str] = []
-        self._silent = True
+        # Told in the log before the first frame is judged.
+        self._silent = what_leaves(charge.situation(None)) != "alert"
         self.over = False
         self.why: str | None = None
 
@@ -48,24 +49,30 @@ class SessionConditions:
         now_s = time.monotonic()
         about = (storage_fault, camera_fault, self._charge.obedience.standing)
         if now_s >= self._judge_again_s or about != self._judged:
-            self._judge_again_s, self._judged = now_s + _JUDGE_EVERY_S, about
-            self._judge(camera_fault)
+            self._judged = about
+            self._judge_again_s = now_s + self._judge(camera_fault)
         return self._reasons
 
     def told(self, status: StatusData) -> StatusData:
         """See `Conditions.told`."""
         return self._charge.told(status)
 
-    def _judge(self, camera_fault: str | None) -> None:
+    def _judge(self, camera_fault: str | None) -> float:
+        """Judge anew. Returns for how many seconds this may be taken to hold."""
         self._charge.tend()
         situation = self._charge.situation(camera_fault)
         verdict = self._charge.judged(situation)
         self._reasons = list(verdict.reasons)
         self._silent = what_leaves(situation) != "alert"
         if verdict.state == "armed":
-            return
+            return min(_JUDGE_EVERY_S, _seconds_until(verdict.next_change_ns, situation.now_ns))
         # A camera that is being plugged in again, or a disk, does not end the session: nothing is
         # compared meanwhile. Whatever else fails does, and the list is wiped.
         without = self._charge.judged(self._charge.situation(None, storage=False))
         if without.state != "armed":
             self.over, self.why = True, " ".join(without.reasons)
+        return _JUDGE_EVERY_S
+
+
+def _seconds_until(moment_ns: int | None, now_ns: int) -> float:
+    return float("inf") if moment_ns is None else (moment_ns - now_ns) / 1e9

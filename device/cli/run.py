@@ -63,7 +63,8 @@ def _serve(settings: Settings, *, ledger: bool) -> int:
     undelivered = service.run(ready)
     if ledger:
         print("\n".join(line for one in ledgers for line in one.lines()))
-    return _result(notebook.fault, service.camera, undelivered, courier.fault)
+    camera = service.camera if service.material_ended else None
+    return _result(notebook.fault, camera, undelivered, courier.fault)
 
 
 def _demonstrate(settings: Settings, *, ledger: bool) -> int:

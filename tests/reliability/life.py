@@ -8,18 +8,17 @@ camera on a clip of rendered people, and time: the window ends while it runs. No
 
 import argparse
 import json
-import os
 import re
 import signal
-import time
-from contextlib import ExitStack
+import tempfile
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
 
 from tests.simulators.mosquitto import Mosquitto, wait_until
-from tests.simulators.terminal import Terminal, Typed
+from tests.simulators.terminal import Terminal
 from tools.lab.people import Person, Street, View, render, walk_past
 
 PASSPHRASE = "seven herons cross a quiet river"
@@ -29,6 +28,17 @@ LISTED, MINOR = 600_028, 600_005
 OFFICER, CUSTODIAN = "Inspector, badge 1042", "Records custodian, badge 2208"
 MODELS = "--detector passerby-detector-640x480 --embedder passerby-embedder"
 NAME = "Ottilie Fennimore-Quist"
+_WIDE = 96
+_INTRODUCTION = """\
+# The life of a list
+
+A recorded terminal session: two officers, a custodian, a technician, an auditor and a rights
+officer make, sign, publish, use and end a watchlist, and answer a person who asks. It was made by
+`python -m tests.reliability.life --out docs/a-lists-life.md` with the real programs, a real broker,
+and time as it passes: the window is a minute long. Passphrases do not show when they are typed.
+Everybody here is rendered or made up; the models are the built-in ones. What the steps are for:
+[watchlist.md](watchlist.md).
+"""
 _STREET = Street(size=(640, 480), rate=10, gap_s=2.2)
 _FRAMES_PER_S = 10
 _PHOTO_PX = 480
@@ -47,6 +57,20 @@ class Life:
         self.deployment = ""
         self.reference = ""
         self.ends_at = None
+        self.chapters = []
+
+    @contextmanager
+    def chapter(self, title):
+        """All that is typed meanwhile belongs to it."""
+        first = len(self.terminal.record)
+        try:
+            yield
+        finally:
+            self.chapters.append((title, first, len(self.terminal.record)))
+
+    def neutral(self, text):
+        """A text without this machine's folder and the broker's port."""
+        return text.replace(f"{self.folder}/", "").replace(str(self.broker.port), "8883")
 
     # --- what there is before anything begins ---
 
@@ -170,6 +194,7 @@ class Life:
         self.ends_at = begins + timedelta(seconds=self._window_s)
         (self.folder / "plan.toml").write_text(self._plan(begins, self.ends_at))
         keeper = f"--deployment {self.deployment} --keeper custodian.age"
+        self.terminal.type(OFFICER, "cat plan.toml")
         self.terminal.type(
             OFFICER,
             f"passerby-desk watchlist authorise {keeper} --file plan.toml --provisional",
@@ -205,8 +230,8 @@ class Life:
 
     def start(self):
         """Gateway and device."""
-        # Names of the two public files end up on the device by the technician's hand.
-        (self.folder / "root.json").write_bytes(self._root_file().read_bytes())
+        # By the technician's hand: what this device will believe.
+        self.terminal.type("Technician", "cp root/root.json root.json")
         self.gateway = self._program("passerby-desk gateway --config desk.toml", "gateway.log")
         self.device = self._program("passerby run --config device.toml --ledger", "device.log")
 
@@ -226,31 +251,46 @@ class Life:
         lines = path.read_bytes().splitlines()
         return [json.loads(line)["event"] for line in lines if line.endswith(b"}")]
 
+    def wait_for_record(self):
+        """Wait until the desk has the counts of the deployment."""
+        wait_until(lambda: b"passerby.record.v1" in (self.folder / "gateway.log").read_bytes(), 60)
+
     def stop(self):
         """End the device and the gateway politely."""
-        for process in (self.device, self.gateway):
+        for process, log in ((self.device, "device.log"), (self.gateway, "gateway.log")):
             process.send_signal(signal.SIGTERM)
-        codes = [process.wait(60) for process in (self.device, self.gateway)]
-        assert codes == [0, 0], (codes, (self.folder / "device.log").read_text())
+            code = process.wait(60)
+            assert code == 0, (code, (self.folder / log).read_text())
+
+    def end(self):
+        """The desk ends the deployment too: key first, then names, photographs' digests, bundle."""
+        self.terminal.type(
+            CUSTODIAN,
+            f"passerby-desk watchlist end --deployment {self.deployment} --keeper custodian.age "
+            '--reason "The last window has closed" --yes --config desk.toml',
+            [("custodian.age: ", PASSPHRASE)],
+        )
 
     def answer(self):
-        """A person asks whether they were on a list; afterwards the list is gone."""
+        """A person asks whether they were on a list; by now the list is gone."""
+        office = "passerby-desk rights {} --workplace workplace --keeper custodian.age --by {}"
+        rights = '"Rights officer, desk 3"'
         said = self.terminal.type(
-            "Rights officer",
-            "passerby-desk rights search --workplace workplace --keeper custodian.age --by "
-            f'"Rights officer, desk 3" --name "{NAME}" --born 1988-04-02 --checked-by '
-            '"Front desk, badge 311"',
+            "Rights officer, desk 3",
+            f'{office.format("search", rights)} --name "{NAME}" --born 1988-04-02 --received '
+            f'{datetime.now(UTC).date()} --checked-by "Front desk, badge 311"',
             [("custodian.age: ", PASSPHRASE)],
         )
-        request = re.search(r"q-[0-9a-z-]+|[0-9a-f]{8}-[0-9a-f-]{27}", said)[0]
+        request = re.search(r"q-[0-9a-f]{16}", said)[0]
         (self.folder / "workplace/office.toml").write_text(_OFFICE)
         self.terminal.type(
-            "Rights officer",
-            "passerby-desk rights close --workplace workplace --keeper custodian.age --by "
-            f'"Rights officer, desk 3" --request {request} --reason "The deployment has ended." '
-            "--answer ended --letter letter.txt",
+            "Rights officer, desk 3",
+            f"{office.format('close', rights)} --request {request} --answer ended --letter "
+            'letter.txt --reason "Nothing stands against telling it: the list has ended"',
             [("custodian.age: ", PASSPHRASE)],
         )
+        self.terminal.type("Rights officer, desk 3", "cat letter.txt")
+        assert self.reference in said
 
     # --- how ---
 
@@ -284,11 +324,6 @@ class Life:
 
     def _private(self, name):
         return str(next((self.folder / name).glob("*.pem")).relative_to(self.folder))
-
-    def _root_file(self):
-        return next(iter(sorted((self.folder / "root").glob("**/root.json")))) if list(
-            (self.folder / "root").glob("**/root.json")
-        ) else next((self.folder / "root").glob("**/1.root.json"))
 
     def _plan(self, begins, ends):
         return f"""\
@@ -347,7 +382,12 @@ to = ["stdout"]
 
 
 _OFFICE = """\
-name = "Police service of a town that does not exist"
+service_en = "The police service of a town that does not exist"
+service_fr = "Le service de police d'une ville qui n'existe pas"
+contact_en = "Rights officer, desk 3, 1 Example Street"
+contact_fr = "Agent des droits, bureau 3, 1 rue Exemple"
+complaints_en = "the Commissioner"
+complaints_fr = "le Commissaire"
 """
 
 
@@ -365,33 +405,74 @@ class _running:  # noqa: N801 - a context manager by its use
 
 def whole(life):
     """The whole life, in the order in which it happens."""
-    life.pictures()
-    life.keys()
-    life.introduce()
-    life.new()
-    life.enter()
-    life.authorise(begins_s=40)
-    life.sign()
-    life.start()
-    life.wait_for_event("armed")
-    life.terminal.type("Technician", "passerby status --config device.toml", code=0)
-    life.wait_for_event("alert")
-    life.wait_for_event("erased")
-    life.terminal.type("Technician", "passerby status --config device.toml", code=1)
-    life.stop()
-    life.terminal.type("Auditor", "passerby audit verify --config device.toml")
-    life.terminal.type("Auditor", "passerby audit show --config device.toml --last 30")
-    life.answer()
+    with life.chapter("Keys, once for the agency"):
+        life.pictures()
+        life.keys()
+    with life.chapter("Desk and device are introduced"):
+        life.introduce()
+    with life.chapter("The list: a minor and a missing basis are refused"):
+        life.new()
+        life.enter()
+    with life.chapter("Authorised and sealed"):
+        life.authorise(begins_s=40)
+    with life.chapter("One signature is not enough; two are"):
+        life.sign()
+    with life.chapter("The device arms in its window, and records in silence"):
+        life.start()
+        life.wait_for_event("armed")
+        life.terminal.type("Technician", "passerby status --config device.toml")
+        life.wait_for_event("alert")
+    with life.chapter("The window ends; the list is erased"):
+        life.wait_for_event("erased")
+        life.terminal.type("Technician", "passerby status --config device.toml", code=1)
+        life.wait_for_record()
+        life.stop()
+        life.terminal.type("Technician", "find state -not -name '*.db*' -type f")
+        life.terminal.type("Auditor", "passerby audit verify --config device.toml")
+        life.terminal.type("Auditor", "passerby audit show --config device.toml --last 30")
+        life.end()
+    with life.chapter("Somebody asks: was I on the list?"):
+        life.answer()
+
+
+def page(life):
+    """The record as a page: what each person typed, and what came back."""
+    parts = [_INTRODUCTION]
+    for title, first, last in life.chapters:
+        parts.append(f"\n## {title}\n")
+        for typed in life.terminal.record[first:last]:
+            output = life.neutral(typed.output).rstrip()
+            parts.append(f"**{typed.who}**\n\n```\n$ {_folded(typed.line)}\n{output}\n```\n")
+            if typed.code:
+                parts.append(f"(exit code {typed.code})\n")
+    return "\n".join(parts)
+
+
+def _folded(line):
+    """A long command over several lines, as a shell takes it."""
+    if len(line) <= _WIDE:
+        return line
+    words = re.split(r" (?=--)", line)
+    return " \\\n      ".join(words)
+
+
+def main():
+    """Live a life and write it down."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, metavar="FILE.md")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="life") as folder, ExitStack() as stack:
+        life = Life(folder, stack)
+        try:
+            whole(life)
+        except BaseException:
+            print(page(life))
+            raise
+        if options.out is not None:
+            options.out.write_text(page(life))
+        else:
+            print(page(life))
 
 
 if __name__ == "__main__":
-    import sys
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="life") as folder, ExitStack() as stack:
-        life = Life(sys.argv[1] if len(sys.argv) > 1 else folder, stack)
-        try:
-            whole(life)
-        finally:
-            for typed in life.terminal.record:
-                print(f"[{typed.who}] $ {typed.line}\n{typed.output}")
+    main()

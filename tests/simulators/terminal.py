@@ -1,4 +1,4 @@
-"""A terminal that people type at: a pseudo-terminal, what they answer, and a record of all of it."""
+"""A terminal that people type at: a pseudo-terminal, their answers, and a record of it all."""
 
 import os
 import pty
@@ -33,7 +33,7 @@ class Terminal:
     record: list[Typed] = field(default_factory=list)
 
     def type(self, who, line, answers=(), *, code=0):
-        """Type a command line and answer its questions; its exit code must be `code`; None: any but 0.
+        """Type a command line and answer its questions. code: its exit code, None: any but 0.
 
         answers: (part of the question, answer) pairs, in any order.
         """

@@ -1,4 +1,4 @@
-"""Writes the pages that are made from code: settings, schemas, the distance table.
+"""Writes the pages that are made from code: settings, schemas, distances, the retention schedule.
 
 `python -m tools.setup.pages` writes them, `--check` only tells whether they are up to date.
 """
@@ -25,6 +25,8 @@ from device.protocol.unlocking import (
     UnlockRequest,
 )
 from tools.desk.gateway.settings import Settings as DeskSettings
+from tools.desk.retention import page as retention
+from tools.desk.retention.schedule import default_path, read_schedule
 from tools.lab.distances import table
 from tools.lab.evaluate.report import EVALUATION_SCHEMA, Evaluation
 from tools.lab.evaluate.statement import STATEMENT_SCHEMA, ThresholdStatement
@@ -91,6 +93,9 @@ def pages() -> dict[Path, str]:
         DOCS / "schemas/evaluation.schema.json": schema(Evaluation, EVALUATION_SCHEMA),
         DOCS / "schemas/threshold-statement.schema.json": schema(
             ThresholdStatement, STATEMENT_SCHEMA
+        ),
+        retention.PAGE: retention.page(
+            read_schedule(default_path()), retention.PAGE.read_text("utf-8")
         ),
         DOCS / "vision.md": f"{before}{_BEGIN}\n{table()}\n{_END}{after}",
     }

@@ -43,7 +43,8 @@ def new(options: argparse.Namespace) -> int:
     vault.make_key(deployment.key)
     vault.write(deployment.register, encode_register(register))
     print(deployment.folder)
-    print(f"{len(vault.recipients)} keepers may read it. Offences: {', '.join(offences.ids)}.")
+    print(f"Keepers who may read it: {len(vault.recipients)}.")
+    print(f"Offence classes: {', '.join(offences.ids)}.")
     return 0
 
 
@@ -78,7 +79,7 @@ def add(options: argparse.Namespace) -> int:
         )
     for fault in enrolled.faults:
         print(f"left out: {fault}")
-    print(f"{entry.reference_id}: entered with {len(enrolled.templates)} photographs.")
+    print(f"{entry.reference_id}: entered. Photographs: {len(enrolled.templates)}.")
     return 0
 
 

@@ -68,7 +68,7 @@ def seal(options: argparse.Namespace) -> int:
         session.keep(msgspec.structs.replace(session.register, sealed=sealed))
         shown = shown_of(authorisation, session.register, targets)
         write_atomically(session.deployment.shown, shown, mode=0o644)
-    print(f"Version {version} with {len(references)} references is ready for two signatures.")
+    print(f"Version {version}, references: {len(references)}. It is ready for two signatures.")
     if authorisation.signage is None:
         print("No signage is attested: no device arms with it (R36).")
     return 0
