@@ -94,7 +94,7 @@ proof-watchlist: venv models  ## a list that is lawful: its life, 2,000 entries,
 	$(PY) -m tests.reliability.life --out proof-output/a-lists-life.md
 	$(PY) -m tests.reliability.two_thousand --json proof-output/two-thousand.json
 	$(PY) -m tests.reliability.stolen_card --json proof-output/stolen-card.json
-	$(PY) -m tests.reliability.audit --json proof-output/audit.json
+	$(PY) -m tests.reliability.audit
 	$(PY) -m tests.reliability.policy_mutation
 	$(PY) -m tests.reliability.protection
 	@test ! -d $(FACES) || $(VENV)/bin/passerby-lab protection --data $(FACES) --json proof-output/protection.json
