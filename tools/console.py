@@ -23,3 +23,7 @@ def guarded(program: str, command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print(f"{program}: stopped.", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever read our output has left; that is no fault of ours.
+        sys.stderr.close()
+        return 0

@@ -110,15 +110,18 @@ class Incoming:
         self._remove(self._folder / WHOLE)
 
     def erase(self) -> None:
-        """Remove all parts and bundles, not what was offered: it does not come back (R24).
+        """Remove all parts and bundles (R24).
 
-        Raises StorageError.
+        An offer that came whole was judged, and is not taken again. One that was still coming is
+        forgotten, and the desk offers it again: it may be the list that follows. Whether it may be
+        installed is not judged here. Raises StorageError.
         """
-        if self._offer is not None and not self._offer.whole:
-            self._write(msgspec.structs.replace(self._offer, whole=True))
+        judged = self._offer is not None and self._offer.whole
+        if not judged:
+            self._offer = None
         self._there = set()
         for path in self._entries():
-            if path.name != OFFER:
+            if path.name != OFFER or not judged:
                 self._remove(path)
 
     def _begin(self, part: BundlePartData) -> Offer:

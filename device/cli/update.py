@@ -80,7 +80,7 @@ def lines(found: Installed) -> list[str]:
             f"{authorisation.watchlist.version}"
         ),
         (
-            f"compares    {'in' if windows == 1 else f'in {windows} windows'} from "
+            f"compares    {'' if windows == 1 else f'in {windows} windows '}from "
             f"{first.begins_at} to {last.ends_at}, {authorisation.mode}"
         ),
         *(f"model       {model.role}: {shown(model.name)}" for model in found.models.models),

@@ -138,7 +138,7 @@ def _fault(anchor: Anchor, reading: Reading, floor_ns: int) -> str | None:
     if reading.synchronised is False and anchor.source != "desk":
         return (
             "The clock follows no time source: a technician checks the network and `timedatectl`; "
-            "until then only the desk's answer can confirm the time."
+            "until then only the desk's answer can confirm the time, where it unlocks this device."
         )
     if not anchor.agrees(reading) and not reading.synchronised:
         return (

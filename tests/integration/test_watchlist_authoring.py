@@ -649,7 +649,7 @@ def test_a_disposition_suspends_at_once_and_says_what_to_send(sealed):
     assert "R8" in sealed.watchlist("review", *review, expected=6)
     sealed.watchlist("revoke", "--reference", reference, "--reason", "acquitted")
     assert reference not in sealed.references()
-    assert "with 2 references" in sealed.seal()
+    assert "references: 2" in sealed.seal()
 
 
 def configured(desk):

@@ -2,11 +2,12 @@
 
 import time
 
+import msgspec
 import pytest
 
 from device import arrivals
 from device.errors import StorageError
-from tests.simulators.charge import S, World, authorised
+from tests.simulators.charge import World, authorised
 from tests.simulators.repository import DAY_NS, NOW_NS
 
 
@@ -115,11 +116,8 @@ def test_parts_are_taken_a_few_at_a_time_so_that_frames_go_on(one):
 
 
 def test_a_part_for_another_device_is_refused_and_noted(one):
-    import msgspec
-
     device = one.boot()
     part = msgspec.structs.replace(one.parts()[0], device="urn:passerby:site-1:device-2")
     device.inbox.parts.put(part)
     device.live(2)
     assert "message refused" in one.events()
-    assert S

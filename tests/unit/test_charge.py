@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
+from device import erasure
+from device.errors import StorageError
 from device.policy.of_authorisation import when
 from device.protocol.alert import ListVersion, ModelHash
-from device.protocol.authorisation import Retention, Window
+from device.protocol.authorisation import Retention, Signage, Window
 from device.protocol.identifiers import utc_text
 from tests.simulators.charge import (
     BEGINS_NS,
@@ -18,8 +20,8 @@ from tests.simulators.charge import (
     KEY,
     OTHER,
     REFERENCE,
-    S,
     Killed,
+    S,
     World,
     alerting,
     authorised,
@@ -418,8 +420,7 @@ def test_a_clock_that_jumps_ahead_erases_nothing(world):
 
 
 def ended_world(world, **options):
-    one = world(authorised(retention=Retention(watchlist_h=0.0)), **options)
-    return one
+    return world(authorised(retention=Retention(watchlist_h=0.0)), **options)
 
 
 def test_when_the_window_has_ended_the_list_is_erased_and_may_not_come_back(world):
@@ -486,6 +487,57 @@ def test_the_record_of_an_end_is_kept_until_there_is_room_for_it(world, monkeypa
     device.live(3)
     assert [record.data.watchlist for record in one.records] == [ListVersion("list-1", 1)]
     assert one.records[0].data.list_size == 2
+
+
+def test_a_record_that_waits_over_a_restart_still_names_its_list(world):
+    one = ended_world(world)
+    device = one.armed()
+    device.wire.full = True
+    one.clocks.pass_by(ENDS_NS - NOW_NS)
+    device.live(2)
+    signed_at, window = utc_text(one.clocks.wall_ns), one.clocks.wall_ns
+    one.publish(
+        authorised(
+            version=2,
+            signed_at=signed_at,
+            watchlist=ListVersion("list-1", 2),
+            windows=[Window(utc_text(window - HOUR), utc_text(window + HOUR))],
+            signage=Signage("Technician 4", utc_text(window - HOUR)),
+        ),
+        hues={OTHER: 90},
+    )
+    one.install()
+    device = one.boot()
+    device.wire.full = True
+    assert device.live(2).state == "armed"
+    assert one.records == []
+    device.wire.full = False
+    device.charge._erase_next_s = 0.0
+    device.live()
+    (record,) = one.records
+    assert record.data.watchlist == ListVersion("list-1", 1)
+    assert record.data.list_size == 2
+
+
+def test_an_erasure_that_fails_is_told_and_repeated_and_gives_one_record(world, monkeypatch):
+    one = ended_world(world)
+    device = one.armed()
+    one.clocks.pass_by(ENDS_NS - NOW_NS)
+    destroy = erasure.destroy
+
+    def failing(path):
+        raise StorageError(f"{path.name} cannot be overwritten.")
+
+    monkeypatch.setattr(erasure, "destroy", failing)
+    assert device.live(4).state == "over"
+    assert one.holds_a_list()
+    assert device.custody.gallery is None
+    assert "cannot be overwritten" in device.charge.situation(None).storage_fault
+    monkeypatch.setattr(erasure, "destroy", destroy)
+    device.live(2)
+    assert not one.holds_a_list()
+    assert device.charge.situation(None).storage_fault is None
+    assert len(one.records) == 1
 
 
 def test_the_end_ordered_while_it_waits_erases_and_answers_with_one_record(world):

@@ -2,17 +2,17 @@
 
 import pytest
 
+from device.bundles import client
 from device.errors import ModelError
 from device.protocol.identifiers import utc_text
 from tests.simulators.charge import (
-    CONFIGURATION,
     HOUR,
     KEY,
     OTHER,
     REFERENCE,
     S,
     World,
-    authorised,
+    verified_here,
 )
 from tests.simulators.repository import DAY_NS, DEPLOYMENT, NOW_NS
 
@@ -37,8 +37,6 @@ def test_the_signed_tables_replace_the_device_s_own_and_no_others(one):
 
 def test_a_bundle_is_verified_again_at_every_start_and_not_at_every_look(one, monkeypatch):
     asked = []
-    from device.bundles import client
-    from tests.simulators.charge import verified_here
 
     def counting(*arguments):
         asked.append(arguments[0])
@@ -154,5 +152,3 @@ def test_what_is_no_bundle_any_more_opens_nothing(one):
     device.custody.forget()
     assert device.custody.open(KEY) is False
     assert device.custody.gallery is None
-    assert CONFIGURATION
-    assert authorised

@@ -6,9 +6,9 @@ from queue import SimpleQueue
 import pytest
 
 from device import keyholder
-from device.protocol.identifiers import utc_ns
-from tests.simulators.charge import HOUR, KEY, S, World, authorised
-from tests.simulators.repository import DAY_NS, NOW_NS
+from device.protocol.identifiers import utc_ns, utc_text
+from tests.simulators.charge import HOUR, S, World, authorised
+from tests.simulators.repository import NOW_NS
 
 
 @pytest.fixture
@@ -132,8 +132,6 @@ def test_a_new_authorisation_lifts_a_refusal(asking):
     device.inbox.unlocks.put(device.answer(refusal="ended"))
     device.live(3)
     one.clocks.pass_by(HOUR)
-    from device.protocol.identifiers import utc_text
-
     one.publish(authorised(version=2, signed_at=utc_text(one.clocks.wall_ns)))
     one.install()
     assert device.until_settled(8).state == "armed"
@@ -147,5 +145,3 @@ def test_the_queue_of_answers_is_emptied_at_every_look(asking):
     device.live()
     assert device.inbox.unlocks.empty()
     assert device.custody.gallery is not None
-    assert KEY
-    assert DAY_NS

@@ -268,16 +268,21 @@ def test_a_full_disk_is_said_and_the_parts_are_asked_for_again(room, monkeypatch
     assert (room.whole, room.incoming.fault) == ([FIRST], None)
 
 
-def test_what_was_erased_does_not_come_back(room):
-    room.take(*parts(FIRST)[:6])
-    room.incoming.erase()
-    assert room.names == [OFFER]
+def test_what_was_judged_and_erased_does_not_come_back(room):
     room.take(*parts(FIRST))
-    assert (room.whole, room.names) == ([], [OFFER])
-    room.take(*parts(SECOND, at_s=1))
-    assert room.whole == [SECOND]
+    assert room.whole == [FIRST]
     room.incoming.erase()
     assert (room.names, room.incoming.waiting()) == ([OFFER], None)
+    room.take(*parts(FIRST))
+    assert (room.whole, room.names) == ([FIRST], [OFFER])
+
+
+def test_a_list_that_was_still_coming_when_another_was_erased_comes_again(room):
+    room.take(*parts(FIRST)[:6])
+    room.incoming.erase()
+    assert (room.names, room.incoming.newest) == ([], None)
+    room.take(*parts(FIRST))
+    assert room.whole == [FIRST]
 
 
 # --- What the desk offers ----------------------------------------

@@ -28,11 +28,11 @@ def add_publishing(actions: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     sign.add_argument("--yes", action="store_true", help="do not ask before signing")
     publish = actions.add_parser("publish", help="give out what both have signed")
-    publish.add_argument(
-        "--config", type=Path, metavar="desk.toml", help="the gateway's: offer it over MQTT too"
-    )
     refresh = actions.add_parser("refresh", help="say anew that nothing newer is published")
     for action in (publish, refresh):
+        action.add_argument(
+            "--config", type=Path, metavar="desk.toml", help="the gateway's: offer it over MQTT too"
+        )
         action.add_argument(
             "--fresh-for",
             type=duration_s,

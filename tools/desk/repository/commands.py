@@ -51,9 +51,11 @@ def publish(options: argparse.Namespace) -> int:
 
 
 def refresh(options: argparse.Namespace) -> int:
-    """Sign a new timestamp."""
+    """Sign a new timestamp; with a gateway the devices get it over MQTT."""
     repository = _repository(options)
     repository.refresh(_publisher(options), time.time_ns(), options.fresh_for)
+    if options.config is not None:
+        _publication().after_refresh(options.deployment, options.config)
     return _say_fresh(repository)
 
 

@@ -83,7 +83,10 @@ def _tell(devices: Sequence[str], *, asked: bool) -> None:
         if asked:
             print(f"{name}: the order to end is written down and is sent.")
         else:
-            print(f"passerby-desk order end --device {name} --reason 'the deployment is over'")
+            print(
+                f"passerby-desk order end --device {name} --reason 'the deployment is over' "
+                "--valid-for 7d"
+            )
     print("Sticks with this bundle: erase them, or give them back to the custodian.")
 
 

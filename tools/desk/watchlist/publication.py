@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import msgspec
@@ -125,12 +126,18 @@ def after_publish(deployment: Path, options: argparse.Namespace) -> None:
             _hand_over(session, config)
 
 
+def after_refresh(deployment: Path, config: Path) -> None:
+    """Offer the bundle with its new timestamp to the devices. Raises as `after_publish` does."""
+    shown = read_shown(deployment)
+    public = _repository(deployment).published()
+    _refuse_other(shown.digests, public and public.targets.signed)
+    _offer(Gateway(config), deployment, shown.authorisation)
+
+
 def manifests_of(session: Session) -> Any:  # noqa: ANN401 - loaded late
     """Return the workplace's manifests. Raises StorageError."""
-    workplace = session.deployment.workplace
-    session.vault.make_key(workplace.rights_key)
-    rights_key = session.vault.key(workplace.rights_key)
-    return import_module("tools.desk.rights.manifests").Manifests(workplace.manifests, rights_key)
+    findings = import_module("tools.desk.rights.findings")
+    return findings.manifests_of(session.deployment.workplace, session.vault)
 
 
 def _repository(deployment: Path) -> Any:  # noqa: ANN401 - loaded late
@@ -178,7 +185,20 @@ def _hand_over(session: Session, config: Path) -> None:
     key = session.vault.key(session.deployment.key)
     unlocks = import_module("tools.desk.gateway.unlocking").Unlocks(desk.database)
     unlocks.keep(session.deployment.id, authorisation.devices, key, desk.public)
-    archive = import_module("device.bundles.archive").pack(session.deployment.repository)
+    _offer(desk, session.deployment.folder, authorisation)
+
+
+def _offer(desk: "Gateway", deployment: Path, authorisation: Authorisation) -> None:
+    """Offer what is published now, and nothing of what was: a revoked entry must not travel."""
+    try:
+        with TemporaryDirectory(dir=deployment, prefix=".offer-") as folder:
+            _repository(deployment).copy_to(Path(folder))
+            archive = import_module("device.bundles.archive").pack(Path(folder))
+    except OSError as error:
+        raise StorageError(
+            f"The bundle cannot be packed in {deployment} ({error.strerror or error}): free some "
+            "space, and repeat the command."
+        ) from error
     bundles = import_module("tools.desk.gateway.bundles").Bundles(desk.database)
     bundles.offer(authorisation.devices, archive)
 
