@@ -27,7 +27,7 @@ from device.obedience import Obedience
 from device.policy.arming import Verdict, judge
 from device.policy.erasure import certain_ns
 from device.policy.situation import Situation
-from device.protocol.authorisation import Authorisation
+from device.protocol.authorisation import LONGEST_RETENTION_H, Authorisation
 from device.protocol.identifiers import utc_ns, utc_text
 from device.protocol.order import CommandData
 from device.protocol.status import StatusData
@@ -60,6 +60,7 @@ class Charge:
         self.notebook = notebook
         self.obedience = obedience
         self.custody = Custody(settings, notebook)
+        courier.keep_for(self._alerts_h() * 3600)
         self._time = TrustedTime(state)
         self._arrivals = Arrivals(
             inbox,
@@ -103,12 +104,12 @@ class Charge:
 
     def obey(self) -> None:
         """Let orders take effect while nothing is watched; the appliance does it meanwhile."""
-        now_ns, bundle = self._time.certain_ns, self.custody.installed
-        for order in self.obedience.obey():
-            data = order.data
-            if bundle is not None and isinstance(data, CommandData) and data.reference_id:
-                # The list may be opened again hours later; the reference has left it now.
-                self._delist([data.reference_id], now_ns)
+        told = [order.data for order in self.obedience.obey()]
+        gone = [one.reference_id for one in told if isinstance(one, CommandData)]
+        revoked = [reference_id for reference_id in gone if reference_id is not None]
+        if revoked and self.custody.installed is not None:
+            # The list may be opened again hours later; these have left it now.
+            self._delist(revoked, self._time.certain_ns)
 
     def tend(self) -> None:
         """Do what is due: time, bundles, answers, the stop rule."""
@@ -216,12 +217,19 @@ class Charge:
         self._keyholder.stop()
         bundle = self.custody.installed
         self._time.signed(None if bundle is None else utc_ns(bundle.authorisation.signed_at))
+        self._courier.keep_for(self._alerts_h() * 3600)
         if bundle is not None:
             self.obedience.keep(self.obedience.standing.serving(bundle.authorisation.deployment))
             try:
                 self._erasure.remember(bundle.authorisation, bundle.watchlist_sha256)
             except StorageError as error:
                 self.notebook.failed(error)
+
+    def _alerts_h(self) -> float:
+        """Return for how many hours alerts are kept: this device may keep them shorter (R25)."""
+        own = min(self._settings.retention.alerts_h, LONGEST_RETENTION_H)
+        bundle = self.custody.installed
+        return own if bundle is None else min(own, bundle.authorisation.retention.alerts_h)
 
     def _count(self, now_s: float) -> None:
         """Let the stop rule judge what verifiers have found so far (R32)."""

@@ -130,9 +130,9 @@ class Custody:
         if gallery is None:
             return []
         listed = set(gallery.ids)
-        for reference_id in revoked:
-            gallery.revoke(reference_id)
         new = [one for one in revoked if one in listed and one not in self._gone]
+        for reference_id in new:
+            gallery.revoke(reference_id)
         new += gallery.expire(now_ns)
         self._gone.update(new)
         return new

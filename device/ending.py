@@ -75,7 +75,7 @@ class Ending:
             self._obedience.record_submitted()
 
     def _newest(self, signed: Authorisation | None) -> Manifest | None:
-        """Return the manifest of this list; where it is not known, the newest one."""
+        """Return the manifest of this list; where it is not known, that of the newest erased."""
         found = [
             one
             for one in map(_read, (self._state / FOLDER).glob("*.json"))
@@ -88,9 +88,12 @@ class Ending:
         return max(found, key=_when, default=None)
 
 
-def _when(manifest: Manifest) -> str:
-    known = (at for at in (manifest.loaded_at, manifest.erased_at) if at != "unknown")
-    return max(known, default="")
+def _when(manifest: Manifest) -> tuple[str, str]:
+    """What was erased comes before what is held, the newest before older ones."""
+    erased, loaded = (
+        "" if at == "unknown" else at for at in (manifest.erased_at, manifest.loaded_at)
+    )
+    return erased, loaded
 
 
 def _read(path: Path) -> Manifest | None:

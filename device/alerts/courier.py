@@ -163,6 +163,10 @@ class Courier:
         """Send a request to unlock as soon as there is a connection; the newest one only."""
         self._events.put(request)
 
+    def keep_for(self, keep_s: float) -> None:
+        """Keep alerts for so many seconds at most, received or not (R25)."""
+        self._post.keep_for(keep_s)
+
     def fetch_bundle(self) -> None:
         """Ask the broker for all parts of the bundle again, soon: some could not be kept."""
         # One assignment, read once per turn by the thread: no lock is needed.

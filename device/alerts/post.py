@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -293,6 +293,10 @@ class Post:
             # A connection that failed is not trusted; a new one starts with what is on the disk.
             self._disk.close()
             self._disk = None
+
+    def keep_for(self, keep_s: float) -> None:
+        """Keep letters for so many seconds from now on; safe from any thread."""
+        self._limits = replace(self._limits, keep_s=keep_s)
 
     def _expire(self) -> None:
         before_ms = self._now_ms() - int(self._limits.keep_s * 1000)

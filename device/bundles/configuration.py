@@ -9,7 +9,6 @@ from device.configuration import parse_as
 from device.errors import ConfigurationError
 from device.protocol.bundle import CONFIGURATION
 from device.settings import (
-    AlertSettings,
     MatchingSettings,
     ModelSettings,
     RetentionSettings,
@@ -26,7 +25,6 @@ class SignedConfiguration(Struct, frozen=True, forbid_unknown_fields=True):
     vision: VisionSettings = VisionSettings()
     matching: MatchingSettings = MatchingSettings()
     models: ModelSettings = ModelSettings()
-    alerts: AlertSettings = AlertSettings()
     retention: RetentionSettings = RetentionSettings()
 
 

@@ -42,7 +42,7 @@ ROOT_THRESHOLD: Final = 2
 TARGETS_KEYS: Final = 2
 TARGETS_THRESHOLD: Final = 2
 
-CONFIGURABLE: Final = ("vision", "matching", "models", "alerts", "retention")
+CONFIGURABLE: Final = ("vision", "matching", "models", "retention")
 """The tables of device.toml that the signed configuration sets; it may have no other. They replace
 the device's own as a whole: what a technician writes there counts only in a demonstration."""
 

@@ -131,6 +131,9 @@ class Wire(RecordingSink):
     def ask(self, request):
         self.asked.append(request)
 
+    def keep_for(self, keep_s):
+        self.kept_for_s = keep_s
+
     def fetch_bundle(self):
         self.fetched += 1
 
@@ -244,9 +247,7 @@ class World:
 
     def order(self, action, reference_id=None):
         self.sequence += 1
-        return self.desk.command(
-            action, self.sequence, reference_id, now_ns=self.clocks.wall_ns
-        )
+        return self.desk.command(action, self.sequence, reference_id, now_ns=self.clocks.wall_ns)
 
     def found(self, alert, outcome="false alert"):
         self.sequence += 1

@@ -178,6 +178,19 @@ def test_an_alert_is_erased_when_it_has_waited_too_long_and_that_is_said(open_po
     assert "waited as long as alerts may be kept" in post.alarms[0]
 
 
+def test_an_alert_is_erased_sooner_once_less_time_is_authorised(open_post, clocks):
+    post = open_post(keep_s=24 * 3600)
+    post.submit(make_draft())
+    clocks.ns += 2 * HOUR_NS
+    clocks.s += 2 * 3600
+    post.tend()
+    assert post.waiting() == 1
+    post.keep_for(3600)
+    clocks.s += 3600
+    post.tend()
+    assert post.waiting() == 0
+
+
 def test_a_damaged_outbox_is_set_aside_and_what_can_be_read_is_saved(
     open_post, scratch, between, clocks
 ):
