@@ -3,10 +3,12 @@
 Only what a test cannot have is a stand-in: eye, clocks, broker (`tests.simulators.charge`).
 """
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
-from device.errors import BrokerError, CameraError
+from device.errors import BrokerError, CameraError, StorageError
 from device.protocol.alert import ListVersion
 from device.protocol.authorisation import Retention, StopRule
 from device.protocol.identifiers import utc_text
@@ -18,8 +20,8 @@ from tests.simulators.charge import (
     OTHER,
     PASSER_BY,
     REFERENCE,
-    S,
     Killed,
+    S,
     Street,
     World,
     alerting,
@@ -248,9 +250,7 @@ def test_the_order_to_end_is_answered_with_one_record(world):
 def test_killed_after_any_line_of_a_life_with_a_session_it_converges(tmp_path, monkeypatch):
     for count in range(1, 40):
         (tmp_path / str(count)).mkdir()
-        one = World(
-            tmp_path / str(count), monkeypatch, authorisation=authorised(retention=AT_ONCE)
-        )
+        one = World(tmp_path / str(count), monkeypatch, authorisation=authorised(retention=AT_ONCE))
         one.install()
         try:
             _life(one, one.boot(kill_after=count))
@@ -382,6 +382,15 @@ def test_with_its_count_of_faces_lost_any_false_alert_stops_the_device(world, da
     assert "suspended itself" in verdict.reasons[0]
 
 
+def test_faces_count_for_the_stop_rule_while_they_are_seen(world):
+    one = world()
+    device, seen = one.boot(), []
+    device.serve(
+        Street(frames=80, at={70: lambda: seen.append(device.charge._exposures._base.faces)})
+    )
+    assert seen == [1]
+
+
 def one_alert(one):
     return next(told["alert"] for event, told in one.lines() if event == "alert")
 
@@ -398,8 +407,6 @@ def test_a_disk_that_fails_during_a_session_stops_comparing_until_it_works(world
 
     def failing(*arguments):
         if broken:
-            from device.errors import StorageError
-
             raise StorageError("The disk is full.")
         return write(*arguments)
 
@@ -472,8 +479,8 @@ def test_nobody_of_the_list_is_left_in_memory_when_the_service_stops(world):
     one = world()
     device = one.boot()
     spy = Spy(device)
-    street = Street(frames=400, at={})
-    street.at = {20: lambda: street.service.stop()}
+    street = Street(frames=400)
+    street.at = {20: lambda: service_stop(street)}
     device.serve(street)
     assert wiped(spy.galleries[0])
     assert device.custody.eye is None
@@ -495,9 +502,7 @@ def test_the_bundle_expires_during_a_session_and_the_session_ends(world):
 
 
 def _expired(installed, now_ns):
-    import dataclasses
-
-    return dataclasses.replace(installed, fresh_until_ns=now_ns - S)
+    return replace(installed, fresh_until_ns=now_ns - S)
 
 
 def test_a_clock_that_jumps_during_a_session_ends_it_and_erases_nothing(world):

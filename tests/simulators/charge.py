@@ -128,6 +128,10 @@ class Wire(RecordingSink):
         self.fetched = 0
         self.full = False
 
+    def stop(self):
+        self.started = False
+        return super().stop()
+
     def ask(self, request):
         self.asked.append(request)
 

@@ -345,6 +345,36 @@ def test_a_clock_that_differs_from_the_desk_s_is_not_asked_about_at_every_look(w
     assert device.galleries == []
 
 
+def test_while_it_is_suspended_the_desk_is_not_asked(world):
+    one = world(unlock="remote")
+    one.install()
+    device = one.boot()
+    device.live(2)
+    assert device.charge.asks
+    device.obey(one.order("suspend"))
+    device.live()
+    assert not device.charge.asks
+
+
+def test_while_it_may_open_the_list_it_goes_on_asking(world):
+    one = world(unlock="remote")
+    one.install()
+    device = one.boot()
+    device.live(5)
+    assert device.charge.asks
+
+
+def test_an_order_tells_the_time_too(world):
+    one = world()
+    device = one.boot()
+    one.clocks.pass_by(MINUTE)
+    order = one.order("suspend")
+    one.clocks.wall_ns -= MINUTE
+    device.obey(order)
+    device.live(2)
+    assert device.charge.situation(None).floor_ns == NOW_NS + MINUTE
+
+
 def test_a_missing_wrapped_key_is_said(world):
     one = world(local=None)
     one.install()
@@ -533,6 +563,9 @@ def test_an_erasure_that_fails_is_told_and_repeated_and_gives_one_record(world, 
     assert one.holds_a_list()
     assert device.custody.gallery is None
     assert "cannot be overwritten" in device.charge.situation(None).storage_fault
+    device = one.boot()
+    monkeypatch.setattr("device.charge._ERASE_EVERY_S", 0.0)
+    device.live(2)
     monkeypatch.setattr(erasure, "destroy", destroy)
     device.live(2)
     assert not one.holds_a_list()

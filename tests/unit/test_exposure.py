@@ -67,6 +67,18 @@ def test_a_count_that_is_lost_or_damaged_weighs_against_the_device(tmp_path, not
     assert exposures.verdict(RULE, ONE_FALSE) is not None
 
 
+def test_a_lost_count_begins_anew_with_what_is_seen_since(tmp_path, notes):
+    (tmp_path / NAME).write_bytes(b"{")
+    assert counted(tmp_path, notes, 5000).verdict(RULE, ONE_FALSE) is None
+
+
+def test_a_count_is_written_only_when_it_has_changed(tmp_path, notes):
+    exposures = counted(tmp_path, notes, 10)
+    (tmp_path / NAME).unlink()
+    exposures.keep()
+    assert not (tmp_path / NAME).exists()
+
+
 def test_without_a_false_alert_a_lost_count_stops_nothing(tmp_path, notes):
     (tmp_path / NAME).write_bytes(b"{")
     assert Exposures(tmp_path, notes).verdict(RULE, SERVING) is None
