@@ -43,6 +43,7 @@ class Arrivals:
         self._device = device
         self._notebook = notebook
         self._obedience = obedience
+        self._fetch = fetch
         self._incoming = Incoming(state / "bundle" / "incoming", device, self._arrived, fetch)
         self._whole: Path | None = self._incoming.waiting()
         self._again_s = 0.0
@@ -73,12 +74,15 @@ class Arrivals:
                 self._incoming.take(part)
             except MessageError as error:
                 self._obedience.refuse(f"{type(error).__name__}: {error}")
+        if self._inbox.missed:
+            self._inbox.missed = False
+            self._fetch()
         if self._whole is not None and time.monotonic() >= self._again_s:
             self._install(self._whole, now_ns, believed=believed)
 
     def erase(self) -> None:
         """Remove what has come of any bundle: a list that ended must not come back (R24)."""
-        self._incoming.erase()
+        self._incoming.erase(judged=self._whole is None)
         self._whole = None
 
     def _arrived(self, path: Path) -> None:

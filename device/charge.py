@@ -25,15 +25,17 @@ from device.memory import overwrite, swap_is_on
 from device.notebook import Notebook
 from device.obedience import Obedience
 from device.policy.arming import Verdict, judge
+from device.policy.configured import loosened
 from device.policy.erasure import certain_ns
 from device.policy.situation import Situation
+from device.policy.standing import Standing
 from device.protocol.authorisation import LONGEST_RETENTION_H, Authorisation
 from device.protocol.identifiers import utc_ns, utc_text
 from device.protocol.order import CommandData
 from device.protocol.status import StatusData
 from device.protocol.topics import Topics
 from device.settings import Settings
-from device.trusted_time import TrustedTime
+from device.trusted_time import TrustedTime, boot_s
 from device.unlock import Answer
 
 log = logging.getLogger(__name__)
@@ -113,7 +115,7 @@ class Charge:
 
     def tend(self) -> None:
         """Do what is due: time, bundles, answers, the stop rule."""
-        now_ns, now_s = self._time.now(), time.monotonic()
+        now_ns, now_s = self._time.now(), boot_s()
         self._heard()
         self._arrivals.tend(now_ns, believed=self._time.fault is None)
         if self.custody.look(now_ns, now_s):
@@ -161,6 +163,7 @@ class Charge:
             bundle_fault=custody.fault,
             clock_fault=clock_fault,
             stop_rule=standing.stopped,
+            loosened=_loosened(custody),
             storage_fault=(self._erasure_fault or self.notebook.fault) if storage else None,
             memory_fault=custody.memory_fault,
             swaps=swap_is_on(),
@@ -219,7 +222,7 @@ class Charge:
         self._time.signed(None if bundle is None else utc_ns(bundle.authorisation.signed_at))
         self._courier.keep_for(self._alerts_h() * 3600)
         if bundle is not None:
-            self.obedience.keep(self.obedience.standing.serving(bundle.authorisation.deployment))
+            self.obedience.keep(_serving(self.obedience.standing, bundle.authorisation))
             try:
                 self._erasure.remember(bundle.authorisation, bundle.watchlist_sha256)
             except StorageError as error:
@@ -329,3 +332,18 @@ class Charge:
         self.custody.close("the list is erased")
         bundle = self.custody.installed
         self._ending.begin(None if bundle is None else bundle.authorisation)
+
+
+def _serving(standing: Standing, signed: Authorisation) -> Standing:
+    threshold_id = signed.threshold.threshold_id
+    return standing.serving(signed.deployment, threshold_id, silent=signed.mode != "alerting")
+
+
+def _loosened(custody: Custody) -> tuple[str, ...]:
+    """Return what the signed configuration has looser than the evaluation; empty: nothing."""
+    if custody.installed is None:
+        return ()
+    attack = None if custody.eye is None else custody.eye.attack
+    scale = None if attack is None else attack.entry.live
+    live = None if scale is None else scale.threshold
+    return loosened(custody.settings.matching, custody.settings.vision, live)

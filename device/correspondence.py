@@ -51,7 +51,7 @@ def correspondence(
         on_order=obedience.take,
         on_refusal=obedience.refuse,
         on_unlock=_dropped if inbox is None else inbox.unlocks.put,
-        on_part=_dropped if inbox is None else inbox.parts.put,
+        on_part=_dropped if inbox is None else inbox.part,
     )
     return courier, notebook, obedience
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from device.bundles import Installed, current_release, installed, read_signed
-from device.errors import PasserbyError, StorageError, WatchlistError
+from device.errors import ConfigurationError, PasserbyError, StorageError, WatchlistError
 from device.matching import Gallery
-from device.memory import Key
+from device.memory import Key, LockedBuffer
 from device.notebook import Notebook
 from device.policy.references import counts, states
 from device.policy.situation import OpenList
@@ -21,6 +21,7 @@ from device.protocol.alert import ModelHash
 from device.protocol.sealed import ListedReference, open_list
 from device.recognition import limits_for
 from device.settings import Settings
+from device.trusted_time import boot_s
 from device.vision import Catalogue, Eye
 
 log = logging.getLogger(__name__)
@@ -56,12 +57,16 @@ class Custody:
         self.eye: Eye | None = None
         self.gallery: Gallery | None = None
         self.lock_fault: str | None = None
+        self.closed_because: str | None = None
+        """Why an open list was wiped, in words; None until then."""
+        self._lockable: tuple[float, str | None] | None = None
 
     def look(self, now_ns: int, now_s: float) -> bool:
         """Verify what is installed if it is another bundle than before, or was at fault.
 
-        now_ns: wall clock. now_s: monotonic. Returns whether another one is in force, or one where
-        there was none; then it is shut.
+        now_ns: wall clock. now_s: of `boot_s`. Returns whether another list is in force, or one
+        where there was none; then it is shut. A bundle that only says anew that nothing newer is
+        published leaves an open list open.
         """
         try:
             release = current_release(self._state)
@@ -72,15 +77,19 @@ class Custody:
         stale = self.installed is None and now_s - self._verified_s >= _AGAIN_S
         if not changed and not stale:
             return False
-        self.close("another bundle was installed")
         self._release, self._verified_s = release, now_s
         try:
-            found = installed(self._state, self._root, now_ns)
+            found = self._verified(now_ns)
             signed = None if found is None else read_signed(found.configuration)
         except PasserbyError as error:
             self._refuse(str(error))
             return changed
+        if found is not None and self.installed is not None and _same(found, self.installed):
+            self.installed = found
+            return False
+        self.close("Another bundle was installed.")
         self.installed, self.fault = found, None if found is not None else _NONE
+        self._lockable = None
         if signed is not None:
             tables = {name: getattr(signed, name) for name in signed.__struct_fields__}
             tables["models"] = msgspec.structs.replace(
@@ -90,6 +99,14 @@ class Custody:
             )
             self.settings = msgspec.structs.replace(self._local, **tables)
         return changed or found is not None
+
+    def _verified(self, now_ns: int) -> Installed | None:
+        if not self._root.is_file():
+            raise ConfigurationError(
+                f"watchlist.root names {self._root}, which is not there: copy the desk's root.json "
+                "there. Without it no signature can be checked."
+            )
+        return installed(self._state, self._root, now_ns)
 
     def forget(self) -> None:
         """Let go of a bundle whose list was erased; what is there is looked at anew."""
@@ -110,7 +127,7 @@ class Custody:
             self._drop()
             self._notebook.note("list refused", reason=str(error))
             return False
-        self.lock_fault = None
+        self.lock_fault = self.closed_because = None
         return True
 
     def close(self, reason: str) -> None:
@@ -118,6 +135,7 @@ class Custody:
         if self.gallery is None:
             return
         list_id, version = self.gallery.list_id, self.gallery.version
+        self.closed_because = reason
         self._drop()
         self._notebook.note("list wiped", reason=reason, watchlist=list_id, version=version)
 
@@ -170,8 +188,15 @@ class Custody:
 
     @property
     def memory_fault(self) -> str | None:
-        """Return why the list could reach a disk, or None."""
-        return None if self.gallery is None else self.gallery.fault
+        """Return why the list could reach a disk, or None; asked before it is opened, too."""
+        if self.gallery is not None:
+            return self.gallery.fault
+        if self.installed is None:
+            return None
+        now_s = boot_s()
+        if self._lockable is None or now_s - self._lockable[0] >= _AGAIN_S:
+            self._lockable = (now_s, _lock_fault(self.installed.watchlist_path))
+        return self._lockable[1]
 
     def _open(self, bundle: Installed, key: Key) -> None:
         settings = self.settings
@@ -207,6 +232,27 @@ class Custody:
             log.error("%s", reason)
         self.close("the bundle is at fault")
         self.installed, self.fault = None, reason
+
+
+def _same(one: Installed, other: Installed) -> bool:
+    """Return whether two bundles differ in nothing but their metadata: versions and expiry."""
+    return (one.watchlist_sha256, one.authorisation, one.configuration, one.models) == (
+        other.watchlist_sha256,
+        other.authorisation,
+        other.configuration,
+        other.models,
+    )
+
+
+def _lock_fault(sealed: Path) -> str | None:
+    """Return why a list of this size cannot be locked in memory: tried before a key is asked."""
+    try:
+        buffer = LockedBuffer(sealed.stat().st_size)
+    except (OSError, ValueError, MemoryError) as error:
+        return f"There is no memory for the watchlist ({error}): stop other programs."
+    fault = buffer.fault
+    buffer.wipe()
+    return fault
 
 
 def _content(bundle: Installed) -> bytes:

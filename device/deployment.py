@@ -12,6 +12,8 @@ from device.protocol.topics import Topics
 from device.settings import Settings
 
 LOG = "audit.jsonl"
+_NOBODYS = "\0"
+"""No list has this id: of a list that nobody knows all counts are unknown."""
 _UNKNOWN: Literal["unknown"] = "unknown"
 
 
@@ -29,7 +31,7 @@ def deployment_record(
     running: see `device.audit.record.totals_of`. Raises StorageError when the log cannot be read.
     """
     log = Path(settings.device.state_directory) / LOG
-    totals = totals_of(log, "" if watchlist is None else watchlist.id, running=running)
+    totals = totals_of(log, _NOBODYS if watchlist is None else watchlist.id, running=running)
     now = utc_text(time.time_ns())
     data = RecordData(
         from_at=totals.from_at or _UNKNOWN,

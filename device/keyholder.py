@@ -1,6 +1,5 @@
 """`Keyholder`: gets the key of the list, from the desk or from this device, and hands it on."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -12,6 +11,7 @@ from device.identity import own_keys
 from device.notebook import Notebook
 from device.protocol.unlocking import Unlock, UnlockRequest, unwrap_key
 from device.settings import Settings
+from device.trusted_time import boot_s
 from device.unlock import Answer, Unlocking, Wanted
 
 _BLOCKED_S = 30.0
@@ -80,13 +80,13 @@ class Keyholder:
         """Let the desk confirm the clock, though the list may not be opened."""
         if bundle is None or self._local or self._unlocking.reason is not None:
             return
-        now_s = time.monotonic()
+        now_s = boot_s()
         if now_s >= self._time_again_s:
             self._time_again_s = now_s + _TIME_AGAIN_S
             self._begin(bundle)
 
     def tend(self, now_s: float, now_ns: int) -> None:
-        """Take answers and ask again. now_s: monotonic; now_ns: wall clock."""
+        """Take answers and ask again. now_s: of `boot_s`; now_ns: wall clock."""
         while True:
             try:
                 self._unlocking.take(self._answers.get_nowait())
@@ -99,7 +99,7 @@ class Keyholder:
     def block(self, reason: str) -> None:
         """Seek no key for a while: the list is of no use as it is."""
         self._unlocking.stop()
-        self._blocked, self._blocked_until_s = reason, time.monotonic() + _BLOCKED_S
+        self._blocked, self._blocked_until_s = reason, boot_s() + _BLOCKED_S
 
     def stop(self) -> None:
         """Seek no key, and forget what was asked."""

@@ -1,12 +1,11 @@
 """`SessionConditions`: the rules of a signed list's session, asked before every frame."""
 
-import time
-
 from device.capture import Camera
 from device.charge import Charge
 from device.policy.arming import what_leaves
 from device.protocol.authorisation import Operation
 from device.protocol.status import StatusData
+from device.trusted_time import boot_s
 
 _JUDGE_EVERY_S = 0.5
 
@@ -46,7 +45,7 @@ class SessionConditions:
 
     def reasons(self, storage_fault: str | None, camera_fault: str | None) -> list[str]:
         """See `Conditions.reasons`."""
-        now_s = time.monotonic()
+        now_s = boot_s()
         about = (storage_fault, camera_fault, self._charge.obedience.standing)
         if now_s >= self._judge_again_s or about != self._judged:
             self._judged = about
@@ -60,6 +59,10 @@ class SessionConditions:
     def _judge(self, camera_fault: str | None) -> float:
         """Judge anew. Returns for how many seconds this may be taken to hold."""
         self._charge.tend()
+        closed = self._charge.custody.closed_because
+        if closed is not None:
+            self._reasons, self.over, self.why = [closed], True, closed
+            return _JUDGE_EVERY_S
         situation = self._charge.situation(camera_fault)
         verdict = self._charge.judged(situation)
         self._reasons = list(verdict.reasons)

@@ -109,14 +109,15 @@ class Incoming:
         """Remove a bundle that was installed or refused. Raises StorageError."""
         self._remove(self._folder / WHOLE)
 
-    def erase(self) -> None:
+    def erase(self, *, judged: bool = True) -> None:
         """Remove all parts and bundles (R24).
 
-        An offer that came whole was judged, and is not taken again. One that was still coming is
-        forgotten, and the desk offers it again: it may be the list that follows. Whether it may be
-        installed is not judged here. Raises StorageError.
+        judged: whether one that came whole was installed or refused; it is then not taken again.
+        One that was not, or that was still coming, is forgotten, and the desk offers it again: it
+        may be the list that follows. Whether it may be installed is not decided here. Raises
+        StorageError.
         """
-        judged = self._offer is not None and self._offer.whole
+        judged = judged and self._offer is not None and self._offer.whole
         if not judged:
             self._offer = None
         self._there = set()

@@ -383,7 +383,7 @@ def test_with_its_count_of_faces_lost_any_false_alert_stops_the_device(world, da
 
 
 def test_faces_count_for_the_stop_rule_while_they_are_seen(world):
-    one = world()
+    one = world(alerting())
     device, seen = one.boot(), []
     device.serve(
         Street(frames=80, at={70: lambda: seen.append(device.charge._exposures._base.faces)})

@@ -77,7 +77,7 @@ def authorised(**changes):
     """An authorisation under which the stand-ins are armed at NOW, in silent mode."""
     plain = {
         "windows": [Window(utc_text(BEGINS_NS), utc_text(ENDS_NS))],
-        "signage": Signage("Technician 4", utc_text(BEGINS_NS)),
+        "signage": Signage("Technician 4", utc_text(NOW_NS - 30 * DAY_NS)),
         "threshold": PROVISIONAL,
         "models": MODELS,
     }

@@ -121,3 +121,24 @@ def test_a_part_for_another_device_is_refused_and_noted(one):
     device.inbox.parts.put(part)
     device.live(2)
     assert "message refused" in one.events()
+
+
+def test_a_refreshed_bundle_leaves_the_open_list_open(one):
+    device = one.armed()
+    gallery, release = device.custody.gallery, device.custody.installed.folder
+    one.repository.refresh()
+    one.install()
+    assert device.live().state == "armed"
+    assert device.custody.installed.folder != release
+    assert device.custody.gallery is gallery
+
+
+def test_repeated_parts_fill_no_more_memory_than_a_bundle_takes(one):
+    device = one.boot()
+    (part, *_) = one.parts()
+    for _ in range(2 * device.inbox.parts.maxsize):
+        device.inbox.part(part)
+    assert device.inbox.parts.qsize() == device.inbox.parts.maxsize < 4000
+    assert device.inbox.missed
+    device.live()
+    assert (device.wire.fetched, device.inbox.missed) == (1, False)

@@ -1,6 +1,5 @@
 """Who asks for the key, when, and what becomes of the answer."""
 
-import time
 from queue import SimpleQueue
 
 import pytest
@@ -78,8 +77,9 @@ def test_a_key_of_no_use_is_tried_again_later_and_not_at_every_look(asking, monk
     device.inbox.unlocks.put(device.answer(key=bytes(32)))
     device.live(6)
     assert len(device.wire.asked) == 1
-    at_s = time.monotonic() + keyholder._BLOCKED_S
-    monkeypatch.setattr(keyholder.time, "monotonic", lambda: at_s)
+    at_s = keyholder.boot_s() + keyholder._BLOCKED_S
+    monkeypatch.setattr(keyholder, "boot_s", lambda: at_s)
+    monkeypatch.setattr("device.charge.boot_s", lambda: at_s)
     device.live(3)
     assert len(device.wire.asked) == 2
     device.inbox.unlocks.put(device.answer())
@@ -94,8 +94,9 @@ def test_the_time_is_asked_again_after_a_while(asking, monkeypatch):
     device.inbox.unlocks.put(device.answer(at_ns=NOW_NS - HOUR))
     device.live(5)
     asked = len(device.wire.asked)
-    at_s = time.monotonic() + keyholder._TIME_AGAIN_S
-    monkeypatch.setattr(keyholder.time, "monotonic", lambda: at_s)
+    at_s = keyholder.boot_s() + keyholder._TIME_AGAIN_S
+    monkeypatch.setattr(keyholder, "boot_s", lambda: at_s)
+    monkeypatch.setattr("device.charge.boot_s", lambda: at_s)
     device.live(3)
     assert len(device.wire.asked) == asked + 1
     device.inbox.unlocks.put(device.answer())

@@ -285,6 +285,14 @@ def test_a_list_that_was_still_coming_when_another_was_erased_comes_again(room):
     assert room.whole == [FIRST]
 
 
+def test_a_whole_bundle_that_nobody_judged_comes_again(room):
+    room.take(*parts(FIRST))
+    room.incoming.erase(judged=False)
+    assert (room.names, room.incoming.newest) == ([], None)
+    room.take(*parts(FIRST))
+    assert room.whole == [FIRST, FIRST]
+
+
 # --- What the desk offers ----------------------------------------
 
 

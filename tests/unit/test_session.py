@@ -1,7 +1,5 @@
 """The rules of a session: asked before every frame, judged twice a second and at every change."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from device import session
@@ -19,7 +17,7 @@ def armed(tmp_path, monkeypatch):
         one = World(tmp_path, monkeypatch, authorisation=authorisation)
         device = one.armed()
         one.now_s = 1000.0
-        monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda: one.now_s))
+        monkeypatch.setattr(session, "boot_s", lambda: one.now_s)
         monkeypatch.setattr(session, "_JUDGE_EVERY_S", 0.5)
         return one, device, SessionConditions(device.charge, Camera(Street()))
 
