@@ -4,7 +4,10 @@ Unknown keys are errors with a suggestion; relative paths count from the file's 
 """
 
 import difflib
+import errno
+import os
 import re
+import stat
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +19,9 @@ from device.errors import ConfigurationError
 from device.settings import Settings
 
 DEFAULT_PATH = Path("/etc/passerby/device.toml")
+LARGEST_BYTES = 1_000_000
+"""Of a configuration file: more than any person writes."""
+_UNIVERSAL = re.compile("\r\n?")
 _PATH_FIELDS = (
     ("device", "state_directory"),
     ("camera", "path"),
@@ -44,15 +50,33 @@ def parse_configuration(text: str, path: Path) -> Settings:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a configuration file. Raises ConfigurationError."""
+    """Return the text of a configuration file, without waiting for a pipe or reading a device.
+
+    Raises ConfigurationError: also when it is no file, or larger than `LARGEST_BYTES`.
+    """
     try:
-        return path.read_text("utf-8")
+        content = _read_regular(path)
+        if len(content) > LARGEST_BYTES:
+            raise ConfigurationError(f"The configuration {path} is too large to be one.")
+        return _UNIVERSAL.sub("\n", content.decode("utf-8"))
     except FileNotFoundError as error:
         msg = f"The configuration {path} does not exist: give its path with --config."
         raise ConfigurationError(msg) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         msg = f"The configuration {path} cannot be read ({error})."
         raise ConfigurationError(msg) from error
+
+
+def _read_regular(path: Path) -> bytes:
+    """Return what a file holds, cut a byte after the limit. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(LARGEST_BYTES + 1)
+    finally:
+        os.close(handle)
 
 
 def parse_as(
@@ -65,7 +89,8 @@ def parse_as(
     """
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits is a ValueError, a deep nesting the other.
         msg = f"{path} is not valid TOML: {error}."
         raise ConfigurationError(msg) from error
     _refuse_unknown(kind, tables, path)

@@ -1,5 +1,7 @@
 """How many faces were seen since the stop rule began to count, kept over restarts (R32).
 
+Only while the device could alert: faces that were seen in silent mode say nothing of alerts.
+
 A file that is damaged or lost counts as unknown, which weighs against the device.
 """
 
@@ -35,6 +37,7 @@ class Exposures:
         """Count a new session's ledger from here on."""
         self._ledger = ledger
         self._faces = self._alerts = 0
+        self._session = _served(standing)
         self._grow(standing)
 
     def step(self, standing: Standing, now_s: float) -> None:
@@ -58,7 +61,7 @@ class Exposures:
     def verdict(self, rule: StopRule, standing: Standing) -> str | None:
         """Return why this device must suspend itself, or None."""
         base = self._base
-        if (base.deployment, base.resumed) != (standing.deployment, standing.resumed):
+        if base.counted_for != _counted_for(standing):
             # What was seen before says nothing about the alerts since then.
             return verdict(rule, standing.false_alerts, 0)
         return verdict(
@@ -68,12 +71,20 @@ class Exposures:
     def _grow(self, standing: Standing) -> None:
         faces, alerts = self._ledger.faces - self._faces, self._ledger.alerts - self._alerts
         self._faces, self._alerts = self._ledger.faces, self._ledger.alerts
-        counted_for = (self._base.deployment, self._base.resumed)
-        if counted_for != (standing.deployment, standing.resumed):
+        if standing.silent:
+            return
+        if _served(standing) != self._session:
+            # Another bundle is in force, and this session still ran under the one before.
+            faces = alerts = 0
+        if self._base.counted_for != _counted_for(standing):
             # A new count begins at nothing, and that is known.
             self._unknown = False
         self._base = self._base.grown(
-            faces, alerts, deployment=standing.deployment, resumed=standing.resumed
+            faces,
+            alerts,
+            deployment=standing.deployment,
+            resumed=standing.resumed,
+            threshold_id=standing.threshold_id,
         )
 
     def _read(self) -> Exposure | None:
@@ -87,3 +98,11 @@ class Exposures:
             return Exposure()
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
+
+
+def _counted_for(standing: Standing) -> tuple[str | None, int, str | None]:
+    return standing.deployment, standing.resumed, standing.threshold_id
+
+
+def _served(standing: Standing) -> tuple[str | None, str | None, bool]:
+    return standing.deployment, standing.threshold_id, standing.silent

@@ -26,8 +26,9 @@ _SILENT = (
 
 @contextmanager
 def opened_list(settings: Settings) -> Iterator[Charge]:
-    """Open the installed list and keep it open. Ask `refuse_unless_armed` before each search.
+    """Open the installed list and keep it open.
 
+    Ask `refuse_unless_armed` before each search, and all along one that takes longer than a still.
     Raises NotArmedError with every reason why it may not be opened.
     """
     inbox = Inbox()

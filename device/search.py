@@ -2,9 +2,13 @@
 
 A still is one shot, so a candidate is what one comparison returns; a clip goes through the same
 tracking and confirmation as the camera. Every pixel and template is wiped before a result returns.
+A clip may take hours: whatever ends a session of the camera ends a search in the middle of it.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +29,11 @@ CLIPS = frozenset(
     {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mjpeg", ".wmv"}
 )
 _FRAME_WAIT_S = 30.0
+_ASK_EVERY_S = 0.5
+"""As often as in a session of the camera."""
+
+StillAllowed = Callable[[], None]
+"""Raises NotArmedError when nothing may be compared any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +75,17 @@ class Searcher:
         self._limits = limits_for(settings, eye.embedder_entry)
         self._bands = scale_of(eye.embedder_entry).bands
 
-    def search(self, path: Path) -> Result:
-        """Compare one file. What cannot be read is said in the result's `error`."""
+    def search(self, path: Path, still_allowed: StillAllowed = lambda: None) -> Result:
+        """Compare one file. What cannot be read is said in the result's `error`.
+
+        still_allowed: asked before every frame of a clip, twice a second at most, and once more
+        before the result returns; what it raises ends the search, and nothing of it is returned.
+        """
         suffix = path.suffix.lower()
         result = Result(shown(str(path)), "clip" if suffix in CLIPS else "still")
         try:
             if suffix in CLIPS:
-                self._clip(path, result)
+                self._clip(path, result, _Permission(still_allowed))
             elif suffix in SUFFIXES or not path.exists():
                 self._still(path, result)
             else:
@@ -82,6 +95,10 @@ class Searcher:
                 )
         except (PictureError, CameraError) as error:
             result.error = shown(str(error))
+        still_allowed()
+        # Who was found, and has been revoked or has expired since, is shown to nobody.
+        gone = set(compress(self._gallery.ids, self._gallery.gone))
+        result.candidates = [one for one in result.candidates if one.reference_id not in gone]
         return result
 
     def _still(self, path: Path, result: Result) -> None:
@@ -115,18 +132,20 @@ class Searcher:
         else:
             result.candidates.append(self._found(candidate, 1, face.box, None))
 
-    def _clip(self, path: Path, result: Result) -> None:
+    def _clip(self, path: Path, result: Result, permission: "_Permission") -> None:
         recogniser = Recogniser(self._eye, self._gallery, self._settings)
         source = VideoSource(path, fast=True, lores_width=self._settings.camera.lores_width)
         source.open()
         try:
             while (frame := source.read(_FRAME_WAIT_S)) is not None:
-                self._frame(recogniser, frame, result)
+                self._frame(recogniser, frame, result, permission)
         finally:
             source.close()
             recogniser.forget()
 
-    def _frame(self, recogniser: Recogniser, frame: Frame, result: Result) -> None:
+    def _frame(
+        self, recogniser: Recogniser, frame: Frame, result: Result, permission: "_Permission"
+    ) -> None:
         def keep(confirmed: Confirmed, face: Sighting) -> None:
             found = self._found(confirmed, confirmed.shots, face.box, round(frame.seconds, 2))
             if all(found.reference_id != earlier.reference_id for earlier in result.candidates):
@@ -136,6 +155,7 @@ class Searcher:
             result.judged_attacks += 1
 
         try:
+            permission.ask()
             result.faces += recogniser.process(frame, keep, note_attack).new_tracks
         finally:
             frame.release()
@@ -152,6 +172,26 @@ class Searcher:
             (x, y, width, height),
             at_s,
         )
+
+
+class _Permission:
+    """What was allowed a moment ago is allowed; a refusal ends the search, and is not kept."""
+
+    def __init__(self, still_allowed: StillAllowed) -> None:
+        self._still_allowed = still_allowed
+        self._holds_until_s = float("-inf")
+
+    def ask(self) -> None:
+        """Raise what `still_allowed` raises."""
+        now_s = _boot_s()
+        if now_s >= self._holds_until_s:
+            self._still_allowed()
+            self._holds_until_s = now_s + _ASK_EVERY_S
+
+
+def _boot_s() -> float:
+    """Return seconds since the start of the machine; time in which it slept counts."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def inputs_of(paths: list[Path]) -> list[Path]:

@@ -14,7 +14,7 @@ from device.alerts import Courier
 from device.appliance import Appliance
 from device.capture import Camera, source_for
 from device.charge import Charge
-from device.errors import BrokerError
+from device.errors import BrokerError, CameraError
 from device.lent import Lent
 from device.policy.arming import Verdict
 from device.protocol.status import StatusData
@@ -50,7 +50,8 @@ class Service:
     def run(self, on_ready: OnReady) -> int:
         """Serve until `stop`, or the end of a clip. Returns how many alerts wait in the outbox.
 
-        on_ready: called once for each session. Raises BrokerError when the courier's thread died.
+        on_ready: called once for each session. Raises BrokerError when the courier's thread died,
+        CameraError when the camera cannot be turned off: only the end of the process does it then.
         """
         notebook = self._charge.notebook
         notebook.note("start")
@@ -62,7 +63,8 @@ class Service:
                     break
         finally:
             self._charge.leave()
-            why = "Stopped on request." if self._stopping.is_set() else "The material has ended."
+            asked = "Stopped on request." if self._stopping.is_set() else "The material has ended."
+            why = self._stuck or asked
             self._tell("stopped", [why])
             undelivered = self._courier.stop()
             self._tell("stopped", [why])
@@ -109,10 +111,17 @@ class Service:
         finally:
             self._appliance = None
             charge.disarm(conditions.why or "Stopped.")
+        if (stuck := camera.stuck) is not None:
+            # No waiting room with the camera on: whoever starts this program starts it again.
+            raise CameraError(stuck)
         # Stopping a camera ends its material too: only an end that nobody asked for counts.
         asked_for = conditions.over or self._stopping.is_set()
         self.material_ended = camera.finished and not asked_for
         return self.material_ended
+
+    @property
+    def _stuck(self) -> str | None:
+        return None if self.camera is None else self.camera.stuck
 
     def _tell(self, state: str, reasons: list[str]) -> None:
         stopped = state == "stopped"
@@ -124,4 +133,5 @@ class Service:
         )
         status = self._charge.told(status)
         self._courier.report(status)
-        self._charge.notebook.show(status, "off", self._courier.fault or "connected")
+        camera = self._stuck or "off"
+        self._charge.notebook.show(status, camera, self._courier.fault or "connected")

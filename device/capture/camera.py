@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 STALL_S = 1.5
 """A live source that gives no frame for this long counts as lost; the promise is two seconds."""
+_GIVE_UP_S = 3.0
+"""`stop` waits this long for the driver: the time in which a source must give a frame, twice."""
 _RETRY_S = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -38,6 +40,7 @@ class Camera:
         self._finished = False
         self._fault: str | None = None
         self._alive_at = now()
+        self._gave_up = False
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     def start(self) -> None:
@@ -79,13 +82,28 @@ class Camera:
                 )
             return self._fault
 
+    @property
+    def stuck(self) -> str | None:
+        """Why the source is still open after `stop`, in a sentence, or None when it is closed.
+
+        Python cannot end a thread that hangs inside a driver. The kernel closes the device when the
+        process ends.
+        """
+        if self._gave_up and self._thread.is_alive():
+            return (
+                f"{self._source.name} does not answer and could not be turned off: this program "
+                "ends, so that the system closes it. Start it again; check the cable and the power."
+            )
+        return None
+
     def stop(self) -> None:
-        """End the thread, close the source, wipe the waiting frame."""
+        """End the thread, close the source, wipe the waiting frame. Ask `stuck` whether it did."""
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
         if self._thread.is_alive():
-            self._thread.join(timeout=3.0)
+            self._thread.join(timeout=_GIVE_UP_S)
+            self._gave_up = True
         self._drop_latest()
 
     def _run(self) -> None:

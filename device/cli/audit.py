@@ -16,6 +16,8 @@ from device.audit.findings import Report
 from device.audit.reading import Snapshot
 from device.audit.totals import Totals
 from device.audit.verify import verify
+from device.cli.ownership import refuse_another_user
+from device.cli.printing import printable
 from device.configuration import DEFAULT_PATH, read_configuration
 from device.errors import ConfigurationError, MessageError, StorageError
 from device.identity import NAME, own_keys
@@ -24,6 +26,8 @@ from device.protocol.keys import LARGEST_KEY_FILE_BYTES, decode_public_keys
 
 _LOG = "audit.jsonl"
 _SHA256_DIGITS = 64
+_MOST_SHOWN = 1_000_000
+"""Lines that are held in memory to be shown; who wants more exports the log."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,22 +51,23 @@ def _verify(options: argparse.Namespace) -> int:
     if options.json:
         print(msgspec.json.encode(report).decode())
     else:
-        print("\n".join(_lines(log, report)))
+        print("\n".join(map(printable, _lines(log, report))))
     return 0 if report.ok else 1
 
 
 def _show(options: argparse.Namespace) -> int:
     log = _log(options)
-    if options.last < 1:
-        raise ConfigurationError("--last must be 1 or more.")
+    if not 1 <= options.last <= _MOST_SHOWN:
+        raise ConfigurationError(f"--last must be 1 to {_MOST_SHOWN:,}.")
     for _, line in deque(Snapshot.of(log).lines(), maxlen=options.last):
         details = ", ".join(f"{name}: {value}" for name, value in line.details.items())
-        print(f"{line.number:>7,}  {line.at}  {line.event}{f'  ({details})' if details else ''}")
+        told = f"{line.number:>7,}  {line.at}  {line.event}{f'  ({details})' if details else ''}"
+        print(printable(told))
     return 0
 
 
 def _export(options: argparse.Namespace) -> int:
-    log = _log(options)
+    log = _own_log(options)
     period = Period(_time(options.from_at, "--from"), _time(options.to_at, "--to"))
     end = export(log, options.out, _signer(log), time.time_ns(), period)
     print(f"lines   {end.first:,} to {end.last:,}, of {end.newest:,}")
@@ -72,7 +77,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _checkpoint(options: argparse.Namespace) -> int:
-    log = _log(options)
+    log = _own_log(options)
     print(AuditLog(log, _signer(log)).checkpoint(time.time_ns()))
     return 0
 
@@ -87,6 +92,13 @@ def _log(options: argparse.Namespace) -> Path:
     if path is None:
         raise ConfigurationError("Name the device's configuration (--config) or a log (--log).")
     return Path(read_configuration(path).device.state_directory) / _LOG
+
+
+def _own_log(options: argparse.Namespace) -> Path:
+    """Return this device's log, to be written to. Raises StorageError, ConfigurationError."""
+    log = _log(options)
+    refuse_another_user(log.parent, f"audit {options.action}")
+    return log
 
 
 def _signer(log: Path) -> Ed25519PrivateKey:

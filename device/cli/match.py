@@ -1,27 +1,34 @@
 """`passerby match`: stills and clips against the watchlist, each search logged with its purpose."""
 
 import argparse
+import logging
 import os
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from device.audit import AuditLog
 from device.bundles import load_list
+from device.charge import Charge
+from device.cli.ownership import refuse_another_user
+from device.cli.printing import printable
 from device.configuration import DEFAULT_PATH, read_configuration
 from device.errors import ConfigurationError, NotArmedError, PictureError
 from device.files import hold_alone, shown
 from device.identity import own_keys
 from device.matching import Gallery
+from device.memory import harden_process
 from device.opened import opened_list, refuse_unless_armed
 from device.protocol.wording import ATTACK_JUDGED, DEMONSTRATION, NOTICE
-from device.search import Result, Searcher, inputs_of
+from device.search import Result, Searcher, StillAllowed, inputs_of
 from device.settings import CameraSettings, DeviceSettings, Settings, WatchlistSettings
 from device.vision import Catalogue, Eye
+
+log = logging.getLogger(__name__)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
         msg = "--purpose and --case must say why you search, and for which case; they are logged."
         raise ConfigurationError(msg)
     settings = _settings(options.config)
+    refuse_another_user(Path(settings.device.state_directory), "match")
     inputs = inputs_of(options.paths)
     ask = _Asked(purpose, case, as_json=options.json)
     if settings.device.demonstration:
@@ -73,22 +81,26 @@ def _search_signed(settings: Settings, inputs: list[Path], ask: _Asked) -> int:
             "watchlist.root is missing: without the desk's root of trust no watchlist can be "
             "checked, and nothing is compared."
         )
+    refused = harden_process()
+    if refused is not None:
+        log.warning("%s", refused)
     alone = hold_alone(Path(settings.device.state_directory) / "lock")
     with alone, opened_list(settings) as charge:
         refuse_unless_armed(charge)
-        custody = charge.custody
-        eye, gallery = custody.eye, custody.gallery
+        settings, eye, gallery = charge.custody.settings, charge.custody.eye, charge.custody.gallery
         if eye is None or gallery is None:
             raise NotArmedError("The list is not open.")
         announce = f"Authorised: {charge.authorisation.objective} {len(gallery)} references."
-        return _search(
-            custody.settings,
-            (eye, gallery),
-            inputs,
-            ask,
-            announce,
-            lambda: refuse_unless_armed(charge),
-        )
+        still_allowed = partial(_refuse_unless_open, charge, gallery)
+        return _search(settings, (eye, gallery), inputs, ask, announce, still_allowed)
+
+
+def _refuse_unless_open(charge: Charge, gallery: Gallery) -> None:
+    """Raise NotArmedError unless everything holds, and this list is the one that is open."""
+    refuse_unless_armed(charge)
+    if charge.custody.gallery is not gallery:
+        # Its references are overwritten: comparing with it would find nobody.
+        raise NotArmedError("Another watchlist was installed meanwhile: search again with that.")
 
 
 def _search(  # noqa: PLR0913, PLR0917 - the parts of one search
@@ -97,21 +109,21 @@ def _search(  # noqa: PLR0913, PLR0917 - the parts of one search
     inputs: list[Path],
     ask: _Asked,
     announce: str,
-    still_allowed: Callable[[], None],
+    still_allowed: StillAllowed,
 ) -> int:
     eye, gallery = opened
     searcher = Searcher(eye, gallery, settings)
     state = Path(settings.device.state_directory)
     path = state / "audit.jsonl"
     AuditLog(path).check()
-    log = AuditLog(path, own_keys(state).signer)
+    audit = AuditLog(path, own_keys(state).signer)
     text = f"{announce} Attack detection: {eye.attack_detection}."
     print(text, file=sys.stderr, flush=True)
     unreadable = 0
     for path in inputs:
         still_allowed()
         # Logged before it happens: a search that cannot be logged is not made (R42).
-        log.write(
+        audit.write(
             time.time_ns(),
             "search",
             {
@@ -121,7 +133,7 @@ def _search(  # noqa: PLR0913, PLR0917 - the parts of one search
                 "file": shown(path.name),
             },
         )
-        result = searcher.search(path)
+        result = searcher.search(path, still_allowed)
         unreadable += result.error is not None
         demonstration = settings.device.demonstration
         shown_as = _as_json(result, ask, eye, demonstration=demonstration)
@@ -178,4 +190,4 @@ def _as_text(result: Result) -> str:
     lines += [f"  a face was not compared: {reason}" for reason in result.not_compared]
     if result.error is not None:
         lines.append(f"  error: {result.error}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))

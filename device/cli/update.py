@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from device.bundles import BundleError, Installed, install
+from device.cli.ownership import refuse_another_user
 from device.configuration import DEFAULT_PATH, read_configuration
 from device.errors import ConfigurationError, StorageError
 from device.files import shown
@@ -28,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
         )
     source = _source(options)
     state = Path(settings.device.state_directory)
+    refuse_another_user(state, "update")
     notebook = Notebook(state, signer=own_keys(state).signer)
     try:
         found = _install(source, state, settings)

@@ -9,7 +9,16 @@ level has above the list's own is taken off the score:
 
 where "mean" is the mean level of all references: what is ordinary costs nothing, and the scale
 stays that of the cosine. The list itself is the cohort: nothing else needs to be stored, and
-nobody's face but theirs is used. Source: cross-domain similarity local scaling, Conneau et al.,
+nobody's face but theirs is used.
+
+When references have left the list (revoked, expired, overdue) the cohort is smaller, and what a
+level would have been is no longer known. The part of the reference was taken before, over the whole
+list, and stays as it was. The part of the probe is estimated over those that are left, from
+proportionally fewer of its highest scores, and counts only where it lowers a score: a probe gains
+nothing from being unlike those who happen to be left. `tests/unit/test_cohort_shrunk.py` measures
+that false alerts then stay at or below those of the whole list, whoever has left.
+
+Source: cross-domain similarity local scaling, Conneau et al.,
 "Word translation without parallel data", ICLR 2018; in biometrics, adaptive symmetric
 normalisation.
 """
@@ -33,17 +42,19 @@ def weight_of(others: int) -> float:
     return others / (others + NEIGHBOURS)
 
 
-def levels(cosines: Floats) -> Floats:
+def levels(cosines: Floats, of: int | None = None) -> Floats:
     """Return the level of each probe as each reference sees it, without itself.
 
-    cosines: (n, references) float32, of n probes. Returns the same shape: in column j the mean of
-    the highest `NEIGHBOURS` of the row's other cosines, or of all where there are fewer; 0 for a
-    list of one.
+    cosines: (n, references) float32, of n probes. of: references of the whole list, where these are
+    only those that are left. Returns the same shape: in column j the mean of the highest
+    `NEIGHBOURS` of the row's other cosines, or of all where there are fewer; of a list that has
+    shrunk, of its share of them, at least one; 0 where only one is left.
     """
     others = cosines.shape[1] - 1
-    count = min(NEIGHBOURS, others)
-    if count == 0:
+    if others == 0:
         return np.zeros_like(cosines)
+    whole = others if of is None else of - 1
+    count = max(1, min(NEIGHBOURS, whole) * others // whole)
     # The highest of all but one are among the highest one more of all.
     highest = np.partition(cosines, others - count, axis=1)[:, others - count :]
     last = highest.min(axis=1, keepdims=True)

@@ -43,19 +43,40 @@ def scores_of(gallery: Gallery, templates: Floats) -> Floats:
     templates: (n, dimension) float32, rows of unit length. A score is the cosine similarity, less
     what the probe and the reference have in common with everybody (`device.matching.cohort`);
     mostly between -0.5 and 1, and `GONE` for a reference that is revoked or expired. The one scale
-    of thresholds, margins and bands.
+    of thresholds, margins and bands, also of a list that has shrunk.
     """
     cosines = gallery.cosines(templates)
     offsets = gallery.offsets()
-    of_probe = levels(cosines)
-    of_probe += offsets
-    of_probe *= np.float32(gallery.weight / 2)
-    cosines -= of_probe
-    of_probe.fill(0)
+    if gallery.gone.any():
+        _take_off_what_is_known(cosines, offsets, gallery)
+    else:
+        of_probe = levels(cosines)
+        of_probe += offsets
+        of_probe *= np.float32(gallery.weight / 2)
+        cosines -= of_probe
+        of_probe.fill(0)
     offsets.fill(0)
     # Rows of zeros would score above nought for a probe that is far from everybody.
     cosines[:, gallery.gone] = GONE
     return cosines
+
+
+def _take_off_what_is_known(cosines: Floats, offsets: Floats, gallery: Gallery) -> None:
+    """Normalise in place when references are gone; see `device.matching.cohort`."""
+    left = ~gallery.gone
+    if not left.any():
+        return
+    level = np.float32(gallery.level)
+    kept = cosines[:, left]
+    of_probe = levels(kept, of=len(gallery))
+    of_probe -= level
+    np.maximum(of_probe, 0, out=of_probe)
+    of_probe += offsets[left] + level
+    of_probe *= np.float32(gallery.weight / 2)
+    kept -= of_probe
+    cosines[:, left] = kept
+    for used in (kept, of_probe):
+        used.fill(0)
 
 
 def compare(gallery: Gallery, probe: Probe, limits: Limits) -> Candidate | None:

@@ -28,9 +28,9 @@ class Gallery(Ephemeral):
     reference, rows of about unit length, see `_weighed`; of an opened list (references, width)
     float32, the stored rows, see `device.matching.protection`. ids: reference ids in that order.
     gone: (references,) bool, which are revoked or expired. surplus: (references,) float32, how much
-    each one's level is above the list's mean `level`; of an opened list both are 0, since they are
-    in the rows. weight: how far levels count in a list of this size, 0 to 1; see
-    `device.matching.cohort`.
+    each one's level is above the mean `level` of the whole list, as it was made; of an opened list
+    0, since it is in the rows. weight: how far levels count in a list of that size, 0 to 1. Neither
+    changes when references leave; see `device.matching.cohort`.
     """
 
     __slots__ = (
@@ -89,7 +89,10 @@ class Gallery(Ephemeral):
             raise
         finally:
             opened.seed.wipe()
-        self.level = 0.0
+        # A row's offset is its surplus less the level, and surpluses add up to nothing.
+        offsets = self.offsets()
+        self.level = -float(offsets.mean())
+        offsets.fill(0)
         self.surplus = np.zeros(len(self.ids), np.float32)
         self._content = opened.content
         self._ends_ns = np.array([entry.ends_ns for entry in header.entries], np.int64)

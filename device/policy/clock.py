@@ -5,7 +5,7 @@ that runs without power. So the clock is believed only within what is known othe
 
 The floor is the highest time that has surely passed: the time at which this software was made, the
 time at which the installed authorisation was signed, the newest time that the desk has signed
-(orders, receipts, answers), and the clock's own progress while it was believed, kept over restarts.
+(orders, answers), and the clock's own progress while it was believed, kept over restarts.
 
 The anchor is one moment at which clock and boot time (which no one can turn) were read together:
 the first reading after the boot, or a better one: under a synchronised clock, or at an answer of

@@ -18,19 +18,20 @@ of the authorisation (`AUTHORISATION`), once a bundle was verified:
 10. R54: the pilot has not ended;
 11. R54: somebody is named who evaluates it afterwards;
 12. R40: an impact assessment is named;
-13. R36: somebody attests that the notice hung there before the first window;
+13. R36: somebody attests that the notice hung there before signature and first window;
 14. R31: the signed threshold is not below its signed floor;
 15. R35: a provisional threshold goes with silent mode only;
-16. R6: a time window is open now;
+16. R28, R29: no setting is looser than those that the threshold was evaluated with;
+17. R6: a time window is open now;
 
 of the list and what compares with it (`OPENED`), once the list is open:
-17. R5: it is the list that was authorised;
-18. R12: it is not longer than the authorised cap;
-19. R29: the evaluation covers nine tenths of its size;
-20. R7, R8: a reference is left that is neither revoked, nor expired, nor overdue for review;
-21. R34: the loaded models are those authorised, all of them and no other;
-22. R31: the threshold that is applied is the signed one;
-23. R14: the camera works.
+18. R5: it is the list that was authorised;
+19. R12: it is not longer than the authorised cap;
+20. R29: the evaluation covers nine tenths of its size;
+21. R7, R8: a reference is left that is neither revoked, nor expired, nor overdue for review;
+22. R34: the models that run are those authorised, all of them and no other;
+23. R31: the threshold that is applied is the signed one;
+24. R14: the camera works.
 
 No state, no I/O, no clock: the same situation gives the same answer.
 """
@@ -67,13 +68,20 @@ AUTHORISATION: Final = (
     Condition("R54", "somebody is named who evaluates it afterwards", of_authorisation.unevaluated),
     Condition("R40", "an impact assessment is named", of_authorisation.unassessed),
     Condition(
-        "R36", "the notice is attested, before the first window", of_authorisation.unannounced
+        "R36",
+        "the notice is attested, before signature and first window",
+        of_authorisation.unannounced,
     ),
     Condition(
         "R31", "the signed threshold is not below its signed floor", of_authorisation.floor_undercut
     ),
     Condition(
         "R35", "a provisional threshold goes with silent mode only", of_authorisation.unproven
+    ),
+    Condition(
+        "R28, R29",
+        "no setting is looser than the evaluation's",
+        of_authorisation.settings_loosened,
     ),
     Condition("R6", "a time window is open now", of_authorisation.outside_windows),
 )

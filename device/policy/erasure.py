@@ -1,7 +1,7 @@
 """When a watchlist must be erased (R8, R24, R54). Rules only; `device.erasure` does it.
 
 A list is to be erased, by the first of these that holds:
- 1. the desk has ended the deployment;
+ 1. the desk has ended the deployment, at a known time;
  2. the pilot has ended;
  3. the last time window has closed, and the hours that the authorisation allows after it are over;
  4. none of its references may be held any longer: each is revoked or expired.
@@ -80,7 +80,7 @@ def due(
     """
     if authorisation is None:
         return None
-    ordered = standing.end_in_force(authorisation.signed_at)
+    ordered = standing.end_that_erases(authorisation.signed_at)
     if ordered is not None:
         return ordered
     if time_ns >= utc_ns(authorisation.pilot_ends_at):
@@ -94,7 +94,7 @@ def due(
 
 def due_unverified(deadline: Deadline, standing: Standing, time_ns: int) -> str | None:
     """Return why a list is to be erased whose bundle cannot be verified any more, or None."""
-    ordered = standing.end_in_force(deadline.signed_at)
+    ordered = standing.end_that_erases(deadline.signed_at)
     if ordered is not None:
         return ordered
     if time_ns >= utc_ns(deadline.erase_at):
@@ -106,7 +106,8 @@ def decode_deadline(content: bytes) -> Deadline | None:
     """Return a deadline, or None where it is damaged."""
     try:
         found = msgspec.json.decode(content, type=Deadline)
-        utc_ns(found.erase_at)
+        for time in (found.erase_at, found.signed_at):
+            utc_ns(time)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return found

@@ -66,13 +66,22 @@ def unassessed(_now: Situation, signed: Authorisation) -> str | None:
 
 
 def unannounced(_now: Situation, signed: Authorisation) -> str | None:
-    """R36: somebody attests that the notice hung there before the first window."""
+    """R36: somebody attests that the notice hung there before the first window.
+
+    Nobody attests today what will be seen tomorrow: not after the signature either.
+    """
     if signed.signage is None:
         return (
             "Nobody attests that the notice hangs at the place: the officer must have it hung and "
             "seen, and both must sign again."
         )
-    if utc_ns(signed.signage.attested_at) <= utc_ns(signed.windows[0].begins_at):
+    attested_ns = utc_ns(signed.signage.attested_at)
+    if attested_ns > utc_ns(signed.signed_at):
+        return (
+            "The notice is attested for a time after the authorisation was signed: the officer "
+            "must attest what was seen, and both must sign again."
+        )
+    if attested_ns <= utc_ns(signed.windows[0].begins_at):
         return None
     return (
         "The notice was seen at the place only after the first time window had begun: the officer "
@@ -97,6 +106,16 @@ def unproven(_now: Situation, signed: Authorisation) -> str | None:
     return (
         "The threshold is provisional, and no alert may be raised with it: the officer must "
         "authorise silent mode, or an evaluated threshold, and both must sign again."
+    )
+
+
+def settings_loosened(now: Situation, _signed: Authorisation) -> str | None:
+    """R28, R29: no setting is looser than those that the threshold was evaluated with."""
+    if not now.loosened:
+        return None
+    return (
+        f"The bundle's configuration is looser than the evaluation ({'; '.join(now.loosened)}): "
+        "the desk must correct it and publish it again, and both must sign it."
     )
 
 

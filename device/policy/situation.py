@@ -32,6 +32,7 @@ class Situation:
     there is no authorisation. authorisation: verified with both signatures, or None.
     fresh_until_ns: when the first of the bundle's signed files expires. standing: the desk's
     orders. stop_rule: its sentence once it has struck (`device.policy.stop_rule`).
+    loosened: what is set looser than for the evaluation (`device.policy.configured`).
     storage_fault, memory_fault, camera_fault: of the machine; the camera is asked only once the
     list is open. swaps: whether the system swaps, so that memory_fault matters.
 
@@ -48,6 +49,7 @@ class Situation:
     bundle_fault: str | None = None
     clock_fault: str | None = None
     stop_rule: str | None = None
+    loosened: tuple[str, ...] = ()
     storage_fault: str | None = None
     memory_fault: str | None = None
     swaps: bool = True

@@ -6,15 +6,17 @@ but an authorisation that was signed after it: what was signed before never come
 """
 
 from collections.abc import Callable
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from device.protocol.event import Time
 from device.protocol.identifiers import utc_ns
 from device.protocol.order import AdjudicationData, CommandData, Order, OrderBook
 
 _OUTCOMES_KEPT = 1000
+_Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 _FALSE = frozenset({"false alert", "confirmed false alert"})
 
 
@@ -27,21 +29,29 @@ class Standing(Struct, frozen=True, forbid_unknown_fields=True):
     alerts, by the alert's id, for the stop rule. false_before: false alerts among those that are
     older. resumed: sequence of the newest resume, from which the stop rule counts. deployment: that
     is served. stopped: why this device has suspended itself, or null. ended_at: when the desk gave
-    the end.
+    the end; null where 0.1.0 has kept it, which had no signed deployments. threshold_id: of the
+    authorisation that is served. silent: it raises no alerts.
     """
 
-    sequence: int = 0
+    sequence: _Count = 0
     last_order: str | None = None
     suspended: str | None = None
     ended: str | None = None
     record_owed: bool = False
     revoked: tuple[str, ...] = ()
     outcomes: dict[str, str] = {}
-    false_before: int = 0
-    resumed: int = 0
+    false_before: _Count = 0
+    resumed: _Count = 0
     deployment: str | None = None
     stopped: str | None = None
     ended_at: Time | None = None
+    threshold_id: str | None = None
+    silent: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a time that there is not, as in a damaged file."""
+        if self.ended_at is not None:
+            utc_ns(self.ended_at)
 
     def book(self, device: str) -> OrderBook:
         """Return the rule that the next order must pass."""
@@ -55,11 +65,27 @@ class Standing(Struct, frozen=True, forbid_unknown_fields=True):
             return _with_outcome(changed, data)
         return _EFFECTS[data.action](changed, data, order.time)
 
-    def serving(self, deployment: str) -> "Standing":
-        """Return what is in force once a list of this deployment is loaded: counts are its own."""
-        if deployment == self.deployment:
-            return self
-        return msgspec.structs.replace(self, deployment=deployment, outcomes={}, false_before=0)
+    def serving(
+        self, deployment: str, threshold_id: str | None = None, *, silent: bool = False
+    ) -> "Standing":
+        """Return what is in force once a list of this deployment is loaded.
+
+        What was found of alerts counts for the deployment and the threshold that raised them: with
+        another threshold, counting begins anew. A new version of the list under the same threshold
+        goes on counting: else publishing often enough would lift the stop rule, and a finding that
+        comes after the change would weigh against no face at all.
+        """
+        served = (deployment, threshold_id)
+        if served == (self.deployment, self.threshold_id):
+            return self if silent == self.silent else msgspec.structs.replace(self, silent=silent)
+        return msgspec.structs.replace(
+            self,
+            deployment=deployment,
+            threshold_id=threshold_id,
+            silent=silent,
+            outcomes={},
+            false_before=0,
+        )
 
     def suspended_itself(self, reason: str) -> "Standing":
         """Return what is in force once the stop rule has struck (R32); the first reason stays."""
@@ -74,10 +100,24 @@ class Standing(Struct, frozen=True, forbid_unknown_fields=True):
         """Return why the deployment is over, or None. signed_at: of its authorisation, if any."""
         if self.ended is None:
             return None
+        if self.ended_at is None and signed_at is not None:
+            return (
+                f"The desk has ended what this device did before ({self.ended.rstrip('.')}), and "
+                "when is not known here: the desk must give `end` once more, and then publish a "
+                "list that was signed after it."
+            )
         known = self.ended_at is not None and signed_at is not None
         if known and utc_ns(str(signed_at)) > utc_ns(str(self.ended_at)):
             return None
         return f"The desk has ended this deployment ({self.ended.rstrip('.')})."
+
+    def end_that_erases(self, signed_at: str) -> str | None:
+        """Return why a list is to be erased by the desk's end, or None.
+
+        An end of unknown time only forbids comparing: it was given before this list was signed, or
+        after it, and erasing every list that comes would be for ever.
+        """
+        return None if self.ended_at is None else self.end_in_force(signed_at)
 
     def suspension(self) -> str | None:
         """Return why the desk has suspended this device, or None."""
@@ -97,8 +137,11 @@ class Standing(Struct, frozen=True, forbid_unknown_fields=True):
 def _with_outcome(standing: Standing, data: AdjudicationData) -> Standing:
     """Keep what was found of an alert; of those that no longer fit, only the count of false ones.
 
-    An alert's later finding replaces an earlier one.
+    An alert's later finding replaces an earlier one. In silent mode nothing new is counted, as its
+    faces are not: no alert is raised.
     """
+    if standing.silent and data.alert not in standing.outcomes:
+        return standing
     found = list({**standing.outcomes, data.alert: data.outcome}.items())
     older, newest = found[:-_OUTCOMES_KEPT], dict(found[-_OUTCOMES_KEPT:])
     before = standing.false_before + sum(outcome in _FALSE for _, outcome in older)

@@ -2,7 +2,8 @@ r"""The stop rule (R32): a device suspends itself once its false alerts are show
 
 Rule. k: alerts of this deployment that verifiers found to be of another person ("false alert",
 "confirmed false alert") since the desk last resumed the device. n: faces seen, that is tracks,
-since then. p0: the authorised FPIR. With X binomial of n and p0,
+since then, while the device could alert: faces of silent mode raise no alert, and would dilute.
+p0: the authorised FPIR. With X binomial of n and p0,
 
     P(X >= k) = sum over i from k to n of C(n, i) * p0^i * (1 - p0)^(n - i)
 
@@ -30,28 +31,48 @@ from device.protocol.authorisation import StopRule
 from device.protocol.event import Uuid
 
 _NEGLIGIBLE = 1e-18
-_Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+_MOST = 10**9
+"""Thirty years of a face a second; what counts on from there would only dilute."""
+_Count = Annotated[int, Meta(ge=0, le=_MOST)]
 
 
 class Exposure(Struct, frozen=True, forbid_unknown_fields=True):
     """How many faces were seen and alerts raised since the stop rule began to count.
 
-    deployment, resumed: what it counts for (`Standing`); another of either starts at nothing.
-    Whoever keeps it over restarts adds as the ledger grows.
+    deployment, threshold_id, resumed: what it counts for (`Standing`); another of any starts at
+    nothing. Whoever keeps it over restarts adds as the ledger grows.
     """
 
     deployment: Uuid | None = None
     resumed: int = 0
     faces: _Count = 0
     alerts: _Count = 0
+    threshold_id: str | None = None
 
-    def grown(self, faces: int, alerts: int, *, deployment: str | None, resumed: int) -> "Exposure":
+    def grown(
+        self,
+        faces: int,
+        alerts: int,
+        *,
+        deployment: str | None,
+        resumed: int,
+        threshold_id: str | None = None,
+    ) -> "Exposure":
         """Return the counts after so many more faces and alerts."""
-        same = (deployment, resumed) == (self.deployment, self.resumed)
-        before = self if same else Exposure(deployment, resumed)
+        counted_for = (deployment, resumed, threshold_id)
+        before = self
+        if counted_for != self.counted_for:
+            before = Exposure(deployment, resumed, threshold_id=threshold_id)
         return msgspec.structs.replace(
-            before, faces=before.faces + faces, alerts=before.alerts + alerts
+            before,
+            faces=min(before.faces + faces, _MOST),
+            alerts=min(before.alerts + alerts, _MOST),
         )
+
+    @property
+    def counted_for(self) -> tuple[str | None, int, str | None]:
+        """What these counts belong to: deployment, resume, threshold."""
+        return self.deployment, self.resumed, self.threshold_id
 
 
 def verdict(rule: StopRule, false_alerts: int, faces: int | None, alerts: int = 0) -> str | None:

@@ -5,6 +5,8 @@ object: keys sorted, no blanks, every field present. Which of its conditions hol
 decided by `device.policy`; here stands only what may be written down at all.
 """
 
+import unicodedata
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -22,6 +24,9 @@ LONGEST_PILOT_DAYS: Final = 366
 """A pilot ends (R54); one that shall go on needs a new authorisation."""
 LONGEST_RETENTION_H: Final = 24.0
 """Of R24 and R25; an authorisation may shorten it."""
+HIGHEST_FPIR: Final = 0.01
+"""Of the stop rule: with more than one false alert in a hundred faces a device is of no use, and a
+rule that allows any rate stops nothing (R32)."""
 _DAY_NS: Final = 86_400 * 10**9
 
 Sentence = Annotated[str, Meta(min_length=10, max_length=2000)]
@@ -80,7 +85,7 @@ class StopRule(Struct, frozen=True, forbid_unknown_fields=True):
     authorised_fpir.
     """
 
-    authorised_fpir: Fraction = 0.001
+    authorised_fpir: Annotated[float, Meta(gt=0, le=HIGHEST_FPIR)] = 0.001
     confidence: Annotated[float, Meta(ge=0.5, le=0.999)] = 0.95
 
 
@@ -138,8 +143,25 @@ def decode_authorisation(content: bytes) -> Authorisation:
     return found
 
 
+def same_person(one: str, other: str) -> bool:
+    """Return whether two names stand for one person (R5).
+
+    Only letters and numbers count: neither case, nor blanks, nor signs, nor the form in which
+    Unicode writes a letter or a digit. Who cannot be told apart so needs another office or number.
+    """
+    return _bare(one) == _bare(other)
+
+
+def _bare(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(
+        str(unicodedata.decimal(letter, letter)) for letter in folded if letter.isalnum()
+    )
+
+
 def check_authorisation(authorisation: Authorisation) -> None:
     """Raise MessageError when an authorisation contradicts itself, in one sentence."""
+    _check_printable(authorisation)
     try:
         _check_windows(authorisation)
     except ValueError as error:
@@ -168,12 +190,29 @@ def _check_windows(authorisation: Authorisation) -> None:
         utc_ns(authorisation.signage.attested_at)
 
 
+def _check_printable(authorisation: Authorisation) -> None:
+    """Refuse what a screen would not show as it is written: a line break could forge a line."""
+    for name, text in _texts(msgspec.to_builtins(authorisation), "authorisation"):
+        if not text.isprintable():
+            raise MessageError(
+                f"{name} has a character that is not shown as it is written, as a line break: "
+                "write it in one line of plain text."
+            )
+
+
+def _texts(part: object, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(part, str):
+        yield name, part
+    elif isinstance(part, dict):
+        for field, value in part.items():
+            yield from _texts(value, f"{name}.{field}")
+    elif isinstance(part, list):
+        for number, value in enumerate(part):
+            yield from _texts(value, f"{name}[{number}]")
+
+
 def _check_people(authorisation: Authorisation) -> None:
-    one, other = (
-        " ".join(name.casefold().split())
-        for name in (authorisation.officer, authorisation.custodian)
-    )
-    if one == other:
+    if same_person(authorisation.officer, authorisation.custodian):
         raise MessageError("Officer and custodian of an authorisation are one person (R5).")
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from device.capture.frame import Picture
@@ -19,6 +20,8 @@ from device.vision.sample import Aligner, Probe
 from device.vision.second_look import SecondLook
 from device.vision.shadows import raised
 
+EDGE_TPU: Final = "Edge TPU"
+"""The delegate of a network that runs its compiled file, and not the portable one."""
 NUDGES: Final = (
     Nudge(),
     *(Nudge(size=size) for size in (0.90, 0.95, 1.05)),
@@ -35,7 +38,8 @@ class Eye:
 
     attack: the attack detector, or None: then there is no presentation-attack detection.
     second_look: finds the landmarks of a face that is compared again, more exactly. other_aligner:
-    cuts out the second crop of a face that comes near a reference.
+    cuts out the second crop of a face that comes near a reference. run: what really runs, each with
+    the SHA-256 of its own file: on a Coral that of the compiled one.
     """
 
     detector: Detector
@@ -48,6 +52,7 @@ class Eye:
     attack: AttackDetector | None = None
     second_look: SecondLook | None = None
     other_aligner: Aligner | None = None
+    run: tuple[ModelEntry, ...] = ()
 
     @classmethod
     def open(cls, catalogue: Catalogue, models: ModelSettings, vision: VisionSettings) -> "Eye":
@@ -63,6 +68,12 @@ class Eye:
         runtimes = {"detector": detecting.runtime, "embedder": network.runtime}
         if attack is not None:
             runtimes["attack detector"] = attack.runtime
+        models_run = [
+            _run(detector_entry, detecting.runtime),
+            _run(embedder_entry, network.runtime),
+        ]
+        if attack is not None:
+            models_run.append(_run(attack.entry, attack.runtime))
         return cls(
             detector=detector,
             aligner=Aligner(embedder.side, embedder_entry.contract.alignment),
@@ -74,11 +85,14 @@ class Eye:
             attack=attack,
             second_look=SecondLook(detector),
             other_aligner=Aligner(embedder.side, _other(embedder_entry.contract.alignment)),
+            run=tuple(models_run),
         )
 
     @property
     def entries(self) -> list[ModelEntry]:
-        """The models that take part, for alerts and the status."""
+        """The models that take part, for policy, alerts and the status, with the hash that runs."""
+        if self.run:
+            return list(self.run)
         entries = [self.detector_entry, self.embedder_entry]
         return entries if self.attack is None else [*entries, self.attack.entry]
 
@@ -169,6 +183,17 @@ class Eye:
 def _other(alignment: Alignment) -> Alignment:
     """Return an alignment that is not the embedder's own."""
     return "tight" if alignment == "arcface" else "arcface"
+
+
+def _run(entry: ModelEntry, runtime: RuntimeInfo) -> ModelEntry:
+    """Return an entry with the hash of the file that runs.
+
+    What is compiled for a Coral is another file, and its hash stands in no signed place but in the
+    authorisation: there it must be named itself (R34).
+    """
+    if runtime.delegate != EDGE_TPU or entry.edge_tpu_sha256 is None:
+        return entry
+    return msgspec.structs.replace(entry, sha256=entry.edge_tpu_sha256)
 
 
 def _joint(runtimes: dict[str, RuntimeInfo]) -> RuntimeInfo:

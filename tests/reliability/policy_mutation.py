@@ -16,9 +16,24 @@ import sys
 import textwrap
 from unittest import mock
 
-from device.policy import arming, clock, conditions, erasure, of_device, references, stop_rule
+from device.audit import Ledger
+from device.exposure import Exposures
+from device.policy import (
+    arming,
+    clock,
+    conditions,
+    configured,
+    erasure,
+    of_authorisation,
+    of_device,
+    references,
+    standing,
+    stop_rule,
+)
 from device.policy.standing import Standing
+from device.policy.stop_rule import Exposure
 from device.protocol.authorisation import StopRule
+from device.protocol.order import AdjudicationData
 from tests.simulators import situations
 from tests.simulators.clocks import FAULTS, FINE, HOUR, T0
 from tests.simulators.situations import BROKEN
@@ -100,7 +115,13 @@ def guard_mutants():
         ("R24", erasure, "certain_ns", _verdict_right),
         ("R24", erasure, "due", _end_right),
         ("R24", erasure, "due_unverified", _unverified_right),
-        ("R24", Standing, "end_in_force", _end_right),
+        ("R24", Standing, "end_in_force", _ordered_end_right),
+        ("R24", Standing, "end_that_erases", _ordered_end_right),
+        ("R32", Standing, "serving", _serving_right),
+        ("R32", standing, "_with_outcome", _outcomes_right),
+        ("R32", Exposures, "_grow", _exposure_right),
+        ("R28, R29", configured, "loosened", _settings_right),
+        ("R36", of_authorisation, "unannounced", _notice_right),
         ("R32", stop_rule, "verdict", _stop_right),
         ("R35", arming, "what_leaves", _leaving_right),
         ("R24", arming, "judge", _verdict_right),
@@ -168,6 +189,13 @@ def _end_right():
     )
 
 
+def _ordered_end_right():
+    undated, signed_at = Standing(ended="over"), situations.AUTHORISATION.signed_at
+    way_out = "give `end` once more" in (undated.end_in_force(signed_at) or "")
+    plain = undated.end_in_force(None) == "The desk has ended this deployment (over)."
+    return way_out and plain and _end_right() and _verdict_right()
+
+
 def _stop_right():
     counted = ((0, 10, 0, ""), (1, 51, 0, "faces seen"), (1, 52, 0, ""), (2, 355, 9, "faces seen"))
     lost = ((1, None, 1, "faces unknown"), (1, None, 52, ""), (2, 356, 2, ""))
@@ -176,6 +204,59 @@ def _stop_right():
         for k, faces, alerts, text in (*counted, *lost)
         for said in [stop_rule.verdict(StopRule(), k, faces, alerts)]
     )
+
+
+def _serving_right():
+    counted = Standing(outcomes={"a": "false alert"}, deployment="d", threshold_id="t")
+    others = (counted.serving("d", "u"), counted.serving("e", "t"))
+    silent = counted.serving("d", "t", silent=True)
+    return (
+        counted.serving("d", "t") is counted
+        and all(one.false_alerts == 0 for one in others)
+        and (silent.silent, silent.false_alerts) == (True, 1)
+    )
+
+
+def _outcomes_right():
+    def found(alert, *, silent):
+        before = Standing(outcomes={"a": "confirmed"}, silent=silent)
+        data = AdjudicationData("d", 1, "2026-12-05T12:00:00.000Z", alert, "false alert")
+        return standing._with_outcome(before, data).false_alerts
+
+    alerting = found("a", silent=False) == found("b", silent=False) == 1
+    return alerting and (found("a", silent=True), found("b", silent=True)) == (1, 0)
+
+
+def _exposure_right():
+    def faces(*, before, then):
+        counts = object.__new__(Exposures)
+        counts._base, counts._unknown, ledger = Exposure(None, 0, 100), True, Ledger()
+        counts.begin(ledger, before)
+        ledger.faces = 7
+        counts._grow(then)
+        return counts._base.faces, counts._unknown
+
+    plain, silent, other = Standing(), Standing(silent=True), Standing(threshold_id="u")
+    return (
+        faces(before=plain, then=plain) == (107, True)
+        and faces(before=silent, then=silent) == (100, True)
+        and faces(before=silent, then=plain) == (100, True)
+        and faces(before=other, then=other) == (7, False)
+        and faces(before=plain, then=other) == (0, False)
+    )
+
+
+def _settings_right():
+    return all(
+        len(configured.loosened(matching, vision, live)) == count
+        for matching, vision, live, count in situations.SETTINGS
+    )
+
+
+def _notice_right():
+    refused = (of_authorisation.unannounced(s, s.authorisation) for s in BROKEN["unannounced"])
+    held = (of_authorisation.unannounced(s, s.authorisation) for s in situations.HOLD)
+    return all(refused) and not any(held)
 
 
 def _leaving_right():

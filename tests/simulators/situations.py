@@ -21,6 +21,7 @@ from device.protocol.authorisation import (
     Window,
 )
 from device.protocol.identifiers import utc_ns
+from device.settings import MatchingSettings, VisionSettings
 from tests.simulators.clocks import FAULTS
 
 DEVICE = "urn:passerby:site-1:camera-2"
@@ -57,7 +58,7 @@ AUTHORISATION = Authorisation(
     windows=[window("05"), window("07")],
     legal_basis="Act 12, section 3",
     impact_assessment="PIA-2026-14",
-    signage=Signage("Officer 4411", "2026-12-04T08:00:00.000Z"),
+    signage=Signage("Officer 4411", "2026-11-30T08:00:00.000Z"),
     threshold=THRESHOLD,
     models=[DETECTOR, EMBEDDER],
     watchlist=LIST,
@@ -108,6 +109,9 @@ def with_threshold(threshold):
 _BELOW = msgspec.structs.replace(THRESHOLD, threshold=0.5, floor=0.6)
 _SHORT = msgspec.structs.replace(THRESHOLD, list_size=1799)
 _LATE = Signage("Officer 4411", "2026-12-05T09:00:00.001Z")
+_UNSIGNED = Signage("Officer 4411", "2026-12-01T10:00:00.001Z")
+_LOOSE = ("matching.margin is 0, and the evaluation stands for at least 0.03",)
+_UNDATED = Standing(ended="over")
 _ENDED = Standing(ended="it is over", ended_at="2026-12-02T00:00:00.000Z")
 
 _BACK = FAULTS["below what was seen"]
@@ -119,7 +123,7 @@ BROKEN = {
         replace(ARMED, authorisation=None, bundle_fault="Its signatures are wrong."),
     ],
     "clock_untrusted": [replace(ARMED, clock_fault=_SET_BACK)],
-    "ended": [replace(ARMED, standing=_ENDED), replace(ARMED, standing=Standing(ended="over"))],
+    "ended": [replace(ARMED, standing=_ENDED), replace(ARMED, standing=_UNDATED)],
     "suspended": [replace(ARMED, standing=Standing(suspended="a drill"))],
     "stopped": [
         replace(ARMED, stop_rule=verdict(StopRule(), 3, 818)),
@@ -136,9 +140,14 @@ BROKEN = {
     "pilot_over": [signed(pilot_ends_at="2026-12-05T12:00:00.000Z")],
     "unevaluated": [signed(exit_evaluation="  "), signed(exit_evaluation="n/a")],
     "unassessed": [signed(impact_assessment="--"), signed(impact_assessment="T.B.D.")],
-    "unannounced": [signed(signage=None), signed(signage=_LATE)],
+    "unannounced": [
+        signed(signage=None),
+        signed(signage=_UNSIGNED),
+        signed(signage=_LATE, signed_at="2026-12-05T10:00:00.000Z"),
+    ],
     "floor_undercut": [with_threshold(_BELOW)],
     "unproven": [signed(threshold=PROVISIONAL)],
+    "settings_loosened": [replace(ARMED, loosened=_LOOSE)],
     "outside_windows": [
         now("05 08:59"),
         now("05 17:00"),
@@ -177,7 +186,11 @@ HOLD = [
     now("05 12:00", fresh_until_ns=at("05 12:00") + MS),
     signed(mode="silent"),
     signed(mode="silent", threshold=PROVISIONAL),
-    signed(signage=Signage("Officer 4411", "2026-12-05T09:00:00.000Z")),
+    signed(signage=Signage("Officer 4411", "2026-12-01T10:00:00.000Z")),
+    signed(
+        signage=Signage("Officer 4411", "2026-12-05T09:00:00.000Z"),
+        signed_at="2026-12-05T10:00:00.000Z",
+    ),
     signed(pilot_ends_at="2026-12-05T12:00:00.001Z"),
     with_threshold(msgspec.structs.replace(THRESHOLD, list_size=1800)),
     with_threshold(msgspec.structs.replace(THRESHOLD, threshold=0.6)),
@@ -222,13 +235,36 @@ ENDS = [
     End("pilot", "07 17:00", retention=_DAY, pilot_ends_at="2026-12-07T17:00:00.000Z"),
     End("pilot", "31 00:00"),
     End("desk has ended", standing=_ENDED),
-    End("desk has ended", "04 12:00", standing=Standing(ended="over")),
+    End(None, "04 12:00", standing=_UNDATED),
+    End("last time window", "07 17:00", standing=_UNDATED),
     End(None, standing=Standing(ended="over", ended_at="2026-12-01T09:59:59.999Z")),
     End(None, standing=Standing(suspended="a drill")),
     End(None, held=1),
     End("revoked", held=0),
     End(None, "30 12:00", signed=False, standing=_ENDED),
 ]
+
+SETTINGS = [
+    (MatchingSettings(), VisionSettings(), 0.5, 0),
+    (MatchingSettings(0.9, 0.1, 4, 600.0), VisionSettings(), None, 0),
+    (MatchingSettings(margin=0.029), VisionSettings(), None, 1),
+    (MatchingSettings(margin=float("nan")), VisionSettings(), None, 1),
+    (MatchingSettings(shots=1), VisionSettings(), None, 1),
+    (MatchingSettings(cooldown_s=600.1), VisionSettings(), None, 1),
+    (MatchingSettings(), VisionSettings(0.8, interocular_px=20, sharpness=0.1), None, 0),
+    (MatchingSettings(), VisionSettings(yaw=0.3, roll_degrees=30, shots_per_track=6), None, 0),
+    (MatchingSettings(), VisionSettings(detection_threshold=0.69), None, 1),
+    (MatchingSettings(), VisionSettings(interocular_px=15.9), None, 1),
+    (MatchingSettings(), VisionSettings(sharpness=0.0), None, 1),
+    (MatchingSettings(), VisionSettings(yaw=0.36), None, 1),
+    (MatchingSettings(), VisionSettings(roll_degrees=35.1), None, 1),
+    (MatchingSettings(), VisionSettings(shots_per_track=13), None, 1),
+    (MatchingSettings(), VisionSettings(live_threshold=0.5), 0.5, 0),
+    (MatchingSettings(), VisionSettings(live_threshold=0.49), 0.5, 1),
+    (MatchingSettings(), VisionSettings(live_threshold=0.01), None, 0),
+    (MatchingSettings(margin=0.0, cooldown_s=1e4), VisionSettings(yaw=1.0, sharpness=0), 0.5, 4),
+]
+"""Matching, vision, the attack detector's own live threshold; how many values are too loose."""
 
 LEAVING = [
     (ARMED, "alert"),
@@ -251,6 +287,7 @@ VERDICTS = [
     (now("07 17:00", **SHUT), "over"),
     (listed(held=0, comparable=0), "over"),
     (replace(ARMED, standing=_ENDED), "over"),
+    (replace(ARMED, standing=_UNDATED), "waiting"),
     # The clock is not believed: it says that all is over, and the floor does not.
     (replace(now("20 12:00"), floor_ns=at("05 11:00"), clock_fault="It jumped."), "waiting"),
     (replace(now("05 12:00"), floor_ns=at("07 17:00"), clock_fault="Set back."), "over"),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -276,3 +277,44 @@ def test_an_unfinished_line_in_the_middle_is_exported_as_it_is(bench, tmp_path):
     out = tmp_path / "x"
     assert bench.run("export", "--out", out)[0] == 0
     assert bench.verify(out, "--key", bench.key)[0] == 0
+
+
+# --- what others wrote, and who may write ---
+
+FORGED = "a.png)\r\n\x1b[2K      1  2026-01-01T00:00:00.000Z  stop\u2028\u202e\x9b"
+
+
+def test_a_files_name_forges_no_line_and_moves_no_cursor(bench):
+    bench.log.write("search", purpose=FORGED, case="1", watchlist="l", file=FORGED)
+    for arguments in (("show", "--last", 1), ("verify",)):
+        _, out, _ = bench.run(*arguments)
+        assert all(one.isprintable() for one in out.replace("\n", ""))
+    _, out, _ = bench.run("show", "--last", 1)
+    assert len(out.splitlines()) == 1
+    assert r"a.png)\r\n\x1b[2K" in out
+    assert r"\u2028\u202e\x9b" in out
+
+
+@pytest.mark.parametrize("last", ["0", "-1", "1000001", "99999999999999999999"])
+def test_a_number_of_lines_that_cannot_be_is_a_sentence(bench, last):
+    code, out, err = bench.run("show", "--last", last)
+    assert (code, out) == (2, "")
+    assert "--last must be 1 to 1,000,000." in err
+
+
+@pytest.mark.parametrize("action", ["export", "checkpoint"])
+def test_another_user_than_the_services_writes_nothing_into_the_log(bench, monkeypatch, action):
+    before = {path: path.read_bytes() for path in bench.state.iterdir()}
+    owner = bench.state.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    out = ("--out", bench.folder / "x") if action == "export" else ()
+    code, _, err = bench.run(action, *out)
+    assert code == StorageError.exit_code
+    assert f"sudo -u {pwd.getpwuid(owner).pw_name} passerby audit {action} …`" in err
+    assert {path: path.read_bytes() for path in bench.state.iterdir()} == before
+
+
+@pytest.mark.parametrize("arguments", [("show",), ("verify",)])
+def test_another_user_may_read_the_log(bench, monkeypatch, arguments):
+    monkeypatch.setattr(os, "geteuid", lambda: bench.state.stat().st_uid + 1)
+    assert bench.run(*arguments)[0] == 0

@@ -1,11 +1,14 @@
 """`passerby update`: one summary or one sentence, and a line in the audit log."""
 
 import json
+import os
+import pwd
 import time
 
 import pytest
 
 from device.cli.main import main
+from device.errors import StorageError
 from tests.simulators import repository
 from tests.simulators.repository import DAY_NS, Repository, an_authorisation, contents
 
@@ -141,3 +144,26 @@ def test_exactly_one_source_is_asked_for(desk, tmp_path):
     for arguments in ([], ["--from", desk.folder, "--archive", "x"]):
         with pytest.raises(SystemExit):
             update(tmp_path, *arguments)
+
+
+# --- who may ---
+
+
+def test_another_user_than_the_services_is_refused_before_anything_is_written(
+    desk, tmp_path, capsys, monkeypatch
+):
+    state = tmp_path / "state"
+    state.mkdir()
+    owner = state.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert update(tmp_path, "--from", desk.folder) == StorageError.exit_code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"`sudo -u {pwd.getpwuid(owner).pw_name} passerby update …`" in err
+    assert err.count("\n") == 1
+    assert list(state.iterdir()) == []
+
+
+def test_the_services_own_user_may(desk, tmp_path):
+    (tmp_path / "state").mkdir()
+    assert update(tmp_path, "--from", desk.folder) == 0

@@ -364,6 +364,32 @@ def test_a_frame_that_arrives_after_stop_is_released_too(started, monkeypatch):
     assert source.released == [0]
 
 
+def test_a_driver_that_does_not_come_back_is_told_for_its_camera_is_still_on(started, monkeypatch):
+    monkeypatch.setattr("device.capture.camera._GIVE_UP_S", 0.01)
+    hang = Hang()
+    source = ScriptedSource(hang)
+    camera = started(source)
+    assert hang.entered.wait(PATIENCE_S)
+    assert camera.stuck is None
+    camera.stop()
+    assert source.is_open
+    assert "scripted source does not answer" in camera.stuck
+    hang.resume()
+    camera._thread.join(PATIENCE_S)
+    assert not source.is_open
+    assert camera.stuck is None
+
+
+def test_a_camera_that_was_closed_or_never_opened_is_not_stuck(started):
+    idle = Camera(ScriptedSource(END))
+    idle.stop()
+    assert idle.stuck is None
+    camera = started(ScriptedSource(grey()), stall_s=0.05)
+    _take(camera).release()
+    camera.stop()
+    assert camera.stuck is None
+
+
 def test_a_damaged_clip_in_real_time_ends_and_is_not_opened_again(started, tmp_path):
     path = tmp_path / "broken.mp4"
     path.write_text("no clip")

@@ -237,6 +237,13 @@ def test_an_end_erases_also_where_the_bundle_does_not_verify(device):
     device.check_erased()
 
 
+def test_an_end_of_unknown_time_forbids_comparing_and_erases_nothing(device):
+    undated = Standing(ended="the demonstration is over")
+    assert device.erase_if_due(NOW_NS, standing=undated) is None
+    assert device.erase_if_due(NOW_NS, None, undated) is None
+    assert "give `end` once more" in undated.end_in_force(AUTHORISATION.signed_at)
+
+
 def test_a_list_without_a_reference_that_may_be_held_is_erased(device):
     assert device.erase_if_due(NOW_NS, held=1) is None
     assert "revoked or has expired" in device.erase_if_due(NOW_NS, held=0)
@@ -252,6 +259,10 @@ def test_the_deadline_is_kept_beside_the_list(device):
     assert decode_deadline((device.state / DEADLINE).read_bytes()).erase_at == utc_text(END_NS)
     for garbage in (b"", b"{}", b"[", b"\xff"):
         assert decode_deadline(garbage) is None
+    for field in ("signed_at", "erase_at"):
+        for time in ("2026-13-45T12:00:00.000Z", "2026-12-31T23:59:60.000Z"):
+            impossible = msgspec.to_builtins(kept) | {field: time}
+            assert decode_deadline(msgspec.json.encode(impossible)) is None
 
 
 # In which order.

@@ -9,6 +9,8 @@ from device.exposure import NAME, Exposures
 from device.policy.standing import Standing
 from device.policy.stop_rule import Exposure
 from device.protocol.authorisation import StopRule
+from device.protocol.identifiers import utc_text
+from tests.simulators.charge import EVALUATED, S, Street, World, alerting, authorised
 from tests.simulators.repository import DEPLOYMENT
 
 RULE = StopRule(authorised_fpir=0.001, confidence=0.95)
@@ -89,6 +91,7 @@ def test_without_a_false_alert_a_lost_count_stops_nothing(tmp_path, notes):
     [
         msgspec.structs.replace(ONE_FALSE, resumed=7),
         msgspec.structs.replace(ONE_FALSE, deployment="0195d2f0-0000-7000-8000-00000000000f"),
+        msgspec.structs.replace(ONE_FALSE, threshold_id="t-2"),
     ],
 )
 def test_faces_of_before_a_resume_or_of_another_deployment_do_not_count(tmp_path, notes, since):
@@ -106,3 +109,63 @@ def test_a_count_that_cannot_be_kept_is_a_fault(tmp_path, notes, monkeypatch):
     monkeypatch.setattr("device.exposure.write_atomically", failing)
     counted(tmp_path, notes, 10)
     assert notes.faults == ["The disk is full."]
+
+
+SILENT = msgspec.structs.replace(SERVING, silent=True)
+
+
+def test_faces_of_silent_mode_do_not_dilute_the_false_alerts_of_alerting(tmp_path, notes):
+    counted(tmp_path, notes, 100_000, SILENT)
+    exposures = counted(tmp_path, notes, 5)
+    assert kept(tmp_path).faces == 5
+    assert exposures.verdict(RULE, ONE_FALSE) is not None
+
+
+def test_faces_of_alerting_stay_through_a_time_of_silence(tmp_path, notes):
+    counted(tmp_path, notes, 5000)
+    counted(tmp_path, notes, 100_000, SILENT)
+    assert kept(tmp_path).faces == 5000
+    assert counted(tmp_path, notes, 1).verdict(RULE, ONE_FALSE) is None
+    assert kept(tmp_path).faces == 5001
+
+
+@pytest.mark.parametrize("before", [SILENT, msgspec.structs.replace(SERVING, threshold_id="t-1")])
+def test_the_last_faces_of_a_session_do_not_count_for_the_bundle_after_it(tmp_path, notes, before):
+    exposures, ledger = Exposures(tmp_path, notes), Ledger()
+    exposures.begin(ledger, before)
+    ledger.faces += 5000
+    exposures.step(SERVING, 1e9)
+    assert exposures.verdict(RULE, ONE_FALSE) is not None
+
+
+def test_a_count_that_nobody_can_have_seen_is_lost_and_one_that_grows_stops_growing(
+    tmp_path, notes
+):
+    counted(tmp_path, notes, 2 * 10**9)
+    assert kept(tmp_path).faces == 10**9
+    (tmp_path / NAME).write_bytes(b'{"faces":1%s}' % (b"0" * 400))
+    assert Exposures(tmp_path, notes).verdict(RULE, ONE_FALSE) is not None
+
+
+def test_a_device_that_steps_from_silence_to_alerts_is_stopped_by_its_first_false_one(
+    tmp_path, monkeypatch
+):
+    silent = authorised(threshold=EVALUATED)
+    one = World(tmp_path, monkeypatch, authorisation=silent)
+    one.install()
+    device = one.boot()
+    device.serve(Street(), looks=1)
+    assert device.obedience.standing.silent
+    assert device.obedience.standing.threshold_id == EVALUATED.threshold_id
+    assert not (one.state / NAME).exists()
+    one.clocks.pass_by(60 * S)
+    one.publish(alerting(version=2, signed_at=utc_text(one.clocks.wall_ns)))
+    one.install()
+    device = one.boot()
+    assert device.until_settled().state == "armed"
+    assert not device.obedience.standing.silent
+    device.serve(Street(), looks=1)
+    assert kept(one.state).faces > 0
+    device.obey(one.found("0192f3a4-0000-7000-8000-000000000001"))
+    device.live()
+    assert device.obedience.standing.stopped is not None

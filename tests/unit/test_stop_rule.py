@@ -1,5 +1,6 @@
 """The stop rule: an exact test, and the device stays stopped until the desk resumes it."""
 
+import json
 import random
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device.errors import StorageError
+from device.obedience import read_standing
 from device.policy.standing import Standing
 from device.policy.stop_rule import (
     Exposure,
@@ -228,6 +231,38 @@ def test_another_deployment_counts_its_own_false_alerts_and_keeps_suspension_and
     assert other.false_alerts == 0
     assert other.revoked == ("r-1",)
     assert other.suspended is not None
+
+
+def test_another_threshold_counts_its_own_false_alerts_and_a_new_list_goes_on(desk):
+    standing = give(Standing().serving(DEPLOYMENT, "t-1"), adjudicated(desk, 1, 1, "false alert"))
+    assert standing.serving(DEPLOYMENT, "t-1") is standing
+    assert standing.serving(DEPLOYMENT, "t-2").false_alerts == 0
+
+
+def test_what_is_found_in_silent_mode_is_not_counted_unless_it_corrects_what_was(desk):
+    standing = give(Standing().serving(DEPLOYMENT, "t-1"), adjudicated(desk, 1, 1, "false alert"))
+    silent = standing.serving(DEPLOYMENT, "t-1", silent=True)
+    assert silent.false_alerts == 1
+    assert give(silent, adjudicated(desk, 2, 2, "false alert")).false_alerts == 1
+    assert give(silent, adjudicated(desk, 2, 1, "confirmed")).false_alerts == 0
+    assert give(silent, adjudicated(desk, 2, 2, "false alert")).sequence == 2
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"ended_at": "2026-13-45T12:00:00.000Z"},
+        {"ended_at": "2026-12-31T23:59:60.000Z"},
+        {"false_before": 10**400},
+        {"sequence": -1},
+        {"resumed": 2**53},
+    ],
+)
+def test_orders_with_impossible_times_or_counts_are_refused(damaged, tmp_path):
+    path = tmp_path / "orders.json"
+    path.write_text(json.dumps({"ended": "it is over"} | damaged))
+    with pytest.raises(StorageError, match="ask the desk"):
+        read_standing(path)
 
 
 def test_faces_are_counted_from_the_last_resume_and_for_one_deployment():

@@ -1,6 +1,7 @@
 """`passerby-desk delivery`: what arrived of each device, and what is missing."""
 
 import argparse
+from collections.abc import Iterable
 
 from rich.table import Column, Table
 
@@ -11,28 +12,36 @@ from tools.desk.gateway.deliveries import Delivery, deliveries
 from tools.desk.shown import shown_device, shown_time
 
 _SHOWN_GAPS = 5
+_WIDTHS = {
+    "device": None,
+    "last seen": len("2026-01-31"),
+    "status": len("comparing"),
+    "newest": None,
+    "missing": None,
+    "epochs": len("epochs"),
+    "not emitted": None,
+}
+"""Of the columns; None: as wide as there is room."""
 
 
 def show(options: argparse.Namespace) -> int:
     """Print the table of devices."""
     settings = read_desk_configuration(options.config)
-    table = Table(
-        Column("device", no_wrap=True),
-        "last seen",
-        "status",
-        "newest",
-        "missing",
-        "epochs",
-        "not emitted",
-    )
-    for one in deliveries(Database(settings.desk.database)):
-        table.add_row(*_row(one))
-    console.print(table)
+    console.print(table(deliveries(Database(settings.desk.database))))
     console.print(
         "missing: lost, or erased on the device because it had waited too long. epochs: more than "
         "one means that a device's outbox was lost or replaced."
     )
     return 0
+
+
+def table(found: Iterable[Delivery]) -> Table:
+    """Return the table. Nothing is cut; at 80 columns dates and times of day are whole."""
+    columns = (Column(name, width=width, overflow="fold") for name, width in _WIDTHS.items())
+    shown = Table(*columns)
+    for one in found:
+        shown.add_row(*_row(one))
+    return shown
 
 
 def _row(one: Delivery) -> list[str]:
