@@ -73,7 +73,7 @@ def _read_regular(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "it is no file")
-        with os.fdopen(handle, "rb", closefd=False) as file:
+        with open(handle, "rb", closefd=False) as file:
             return file.read(LARGEST_BYTES + 1)
     finally:
         os.close(handle)

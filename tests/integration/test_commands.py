@@ -466,9 +466,7 @@ def test_match_logs_every_input_with_purpose_and_case(searched):
     lines = bench.audit()
     assert [line["details"]["file"] for line in lines] == list(INPUTS)
     asked = [(line["event"], line["details"]["purpose"], line["details"]["case"]) for line in lines]
-    assert set(asked) == {
-        ("search", "a test", "T-1")
-    }
+    assert set(asked) == {("search", "a test", "T-1")}
     log = (bench.state / "audit.jsonl").read_bytes().splitlines()
     hashes = [hashlib.sha256(line).hexdigest() for line in log]
     assert [line["previous"] for line in lines] == ["0" * 64, *hashes[:-1]]

@@ -7,6 +7,7 @@ import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import insert, select
 
 from device.protocol.alert import ListVersion, ModelHash
@@ -23,6 +24,7 @@ from tools.desk.rights import opening as opening_module
 from tools.desk.rights.findings import manifests_of
 from tools.desk.rights.journal import Journal
 from tools.desk.rights.names import Subject
+from tools.desk.watchlist import keepers as keepers_module
 from tools.desk.watchlist import session as session_module
 from tools.desk.watchlist.encryption import Identity
 from tools.desk.watchlist.entry import Entry
@@ -76,6 +78,7 @@ class Office:
             self.workplace.recipients.write_text(f"{identity.public}\n")
             for module in (session_module, opening_module):
                 monkeypatch.setattr(module, "open_identity", lambda *_: identity)
+            self.identity = identity
         (self.workplace.folder / "office.toml").write_text(OFFICE)
         assert main(["watchlist", "new", *self.place]) == 0
         (self.deployment,) = self.workplace.deployments()
@@ -238,6 +241,141 @@ def test_a_reference_id_alone_opens_a_request(office, capsys):
     assert "r-aaaaaaaaaaaa" not in said
 
 
+def test_a_name_may_be_typed_at_a_terminal_instead_of_standing_on_the_command_line(
+    office, capsys, monkeypatch
+):
+    answers = iter(LISTED[1::2])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: next(answers))
+    _, said = office.ask(capsys, "search")
+    assert "r-aaaaaaaaaaaa" in said
+
+
+def test_the_id_of_a_request_is_told_before_the_search_may_fail(office, capsys):
+    (path,) = office.workplace.manifests.glob("*.manifest")
+    path.write_bytes(b"")
+    asked = ("--received", days(0), "--checked-by", "Clerk 4")
+    assert office.rights("search", *LISTED, *asked) == 9
+    told = re.search(r"q-[0-9a-f]{16}", capsys.readouterr().out)[0]
+    assert (office.workplace.rights / "requests" / f"{told}.age").exists()
+
+
+@pytest.mark.parametrize(
+    ("by", "checked_by"),
+    [
+        ("Anna Zylberstein", "Clerk 4"),
+        ("Clerk 4", "Zylberstein herself"),
+        ("x", "Clerk 4"),
+        ("", "Clerk 4"),
+        ("x" * 300, "Clerk 4"),
+        ("Clerk 4", "x" * 300),
+    ],
+)
+def test_what_cannot_be_kept_or_names_the_person_opens_nothing(office, capsys, by, checked_by):
+    asked = ("--received", days(0), "--checked-by", checked_by, "--by", by)
+    before = office.events()
+    assert office.rights("search", *LISTED, *asked) == 2
+    assert "by" in capsys.readouterr().err
+    assert not (office.workplace.rights / "requests").exists()
+    assert office.events() == before
+
+
+def test_whoever_decides_is_not_noted_by_the_name_of_the_person(office, capsys):
+    request, _ = office.ask(capsys, "search", *LISTED)
+    before = office.events()
+    for action in ("extend", "close"):
+        line = ("--request", request, "--reason", "the file is long", "--by", "A. Zylberstein")
+        more = ("--letter", office.folder / "l") if action == "close" else ()
+        assert office.rights(action, *line, *more) == 2
+    assert office.events() == before
+
+
+@pytest.mark.parametrize("reason", ["", "x" * 301, "two\x1b[2J lines"])
+def test_a_reason_that_could_not_be_read_again_extends_nothing(office, capsys, reason):
+    request, _ = office.ask(capsys, "search", *LISTED)
+    assert office.rights("extend", "--request", request, "--reason", reason) == 2
+    assert office.rights("search", "--request", request) == 0
+
+
+def test_a_letter_about_what_has_ended_does_not_tell_of_a_list_that_was_replaced(office, capsys):
+    """R38: of two versions of a running list the first is not "over" for whoever asks."""
+    with office.session() as session:
+        manifests = manifests_of(office.workplace, session.vault)
+        (first,) = manifests.all()
+        newer = replace(
+            first, watchlist=ListVersion(first.watchlist.id, 2), sealed_sha256="ef" * 32
+        )
+        people = {"r-aaaaaaaaaaaa": Subject(LISTED[1], LISTED[3])}
+        people["r-bbbbbbbbbbbb"] = Subject("Robert Quarles", "1985-01-02")
+        manifests.published(newer, people)
+
+    def letter(name, who):
+        request, _ = office.ask(capsys, "search", *who)
+        assert office.close(request, office.folder / name, "--answer", "ended") == 0
+        return (office.folder / name).read_text().replace(request, "q-ID")
+
+    assert letter("listed", LISTED) == letter("nobody", NOBODY)
+    office.end()
+    assert "r-aaaaaaaaaaaa" in letter("was", LISTED)
+
+
+def stranger_in(office):
+    stranger = Identity()
+    with office.workplace.recipients.open("a") as file:
+        file.write(f"{stranger.public}\n")
+    return stranger
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_stranger_in_recipients_gets_nothing_even_after_every_deployment_ended(
+    office, capsys, ended
+):
+    request, _ = office.ask(capsys, "search", *LISTED)
+    if ended:
+        office.end()
+    stranger_in(office)
+    kept = everything(office.folder)
+    asked = ("--received", days(0), "--checked-by", "Clerk 4")
+    for line in (
+        ("search", *NOBODY, *asked),
+        ("search", "--request", request),
+        ("extend", "--request", request, "--reason", "the file is long"),
+        ("erase",),
+    ):
+        assert office.rights(*line) == 2
+        assert "names other keepers" in capsys.readouterr().err
+    assert office.close(request, office.folder / "l") == 2
+    assert everything(office.folder) == kept
+
+
+def test_a_stranger_who_came_before_the_first_request_gets_nothing(tmp_path, monkeypatch, capsys):
+    office = Office(tmp_path, monkeypatch)
+    stranger_in(office)
+    asked = ("--received", days(0), "--checked-by", "Clerk 4")
+    assert office.rights("search", *LISTED, *asked) == 2
+    assert "names other keepers" in capsys.readouterr().err
+    assert not office.workplace.rights_key.exists()
+    assert not (office.workplace.rights / "requests").exists()
+
+
+def test_a_keeper_is_admitted_to_the_requests_after_every_deployment_ended(
+    office, capsys, monkeypatch
+):
+    request, _ = office.ask(capsys, "search", *LISTED)
+    office.end()
+    second = stranger_in(office)
+    monkeypatch.setattr(keepers_module, "open_identity", lambda *_: office.identity)
+    admit = ["watchlist", "keeper", "admit", *office.keeper]
+    assert main([*admit, "--deployment", str(office.deployment.folder)]) == 9
+    assert "--workplace" in capsys.readouterr().err
+    assert main([*admit, *office.place]) == 0
+    assert second.public in capsys.readouterr().out
+    monkeypatch.setattr(opening_module, "open_identity", lambda *_: second)
+    assert office.rights("search", "--request", request) == 0
+    assert "r-aaaaaaaaaaaa" in capsys.readouterr().out
+    assert office.close(request, office.folder / "l") == 0
+
+
 def test_a_search_can_be_limited_to_dates(office, capsys):
     _, said = office.ask(capsys, "search", *LISTED, "--until", days(-1))
     assert "on a list" not in said
@@ -373,6 +511,48 @@ def test_two_words_of_a_name_suspend_and_disclose_only_when_an_officer_says_so(o
     assert "r-aaaaaaaaaaaa" in letters[1].read_text()
 
 
+@pytest.mark.parametrize("decision", ["granted", "partly granted"])
+def test_a_deletion_that_an_officer_is_sure_of_only_at_the_end_deletes(office, capsys, decision):
+    half = ("--name", "Anna Zylberstein", "--born", "1990-12-31")
+    request, said = office.ask(capsys, "delete", *half)
+    assert "suspended:" not in said
+    same = ("--same-person", "r-aaaaaaaaaaaa")
+    assert office.close(request, office.folder / "l", "--decision", decision, *same) == 0
+    assert "removed from registers: r-aaaaaaaaaaaa" in capsys.readouterr().out
+    with office.session() as session:
+        assert [one.reference_id for one in session.register.entries] == ["r-bbbbbbbbbbbb"]
+        kept = decode_templates(session.vault.read(session.deployment.templates))
+        assert [one.reference_id for one in kept] == ["r-bbbbbbbbbbbb"]
+    assert office.events()[-3:] == ["rights suspended", "rights removed", "rights closed"]
+
+
+def test_a_deletion_is_not_granted_when_it_deletes_nothing_that_agrees(office, capsys):
+    half = ("--name", "Anna Zylberstein", "--born", "1990-12-31")
+    request, _ = office.ask(capsys, "delete", *half)
+    letter = office.folder / "l"
+    assert office.close(request, letter, "--decision", "granted") == 2
+    assert "Nothing would be deleted" in capsys.readouterr().err
+    assert not letter.exists()
+    assert office.close(request, letter, "--decision", "refused") == 0
+
+
+def test_a_deletion_that_was_killed_before_its_letter_is_finished(office, capsys, monkeypatch):
+    half = ("--name", "Anna Zylberstein", "--born", "1990-12-31")
+    request, _ = office.ask(capsys, "delete", *half)
+    same = ("--decision", "granted", "--same-person", "r-aaaaaaaaaaaa")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tools.desk.rights.manifests.Manifests.revoked", killed)
+        assert office.close(request, office.folder / "l", *same) == 130
+    assert office.close(request, office.folder / "l", *same[:2]) == 0
+    search, _ = office.ask(capsys, "search", *LISTED)
+    assert office.close(search, office.folder / "s", "--answer", "everything") == 0
+    assert f"r-aaaaaaaaaaaa; {today()}, {today()}" in (office.folder / "s").read_text()
+
+
 def test_nothing_is_decided_when_the_letter_cannot_be_written(office, capsys):
     request, _ = office.ask(capsys, "delete", *LISTED)
     there = office.folder / "there.txt"
@@ -418,7 +598,7 @@ def test_the_journal_is_checked_and_an_edit_is_found(office, capsys):
     request, _ = office.ask(capsys, "search", *LISTED)
     check = ["rights", "journal", *office.place]
     assert main(check) == 0
-    assert "3 entries, whole" in capsys.readouterr().out
+    assert "5 entries, whole" in capsys.readouterr().out
     (path,) = office.workplace.folder.glob("journal-*.jsonl")
     path.write_bytes(path.read_bytes().replace(b"Rights Officer 3", b"Rights Officer 4", 1))
     assert main(check) == 9
@@ -457,6 +637,49 @@ def test_a_register_that_was_lost_stops_the_answer(office, capsys):
     assert "is gone though the deployment has not ended" in capsys.readouterr().err
 
 
+def test_an_index_that_is_put_back_hides_no_manifest(office, capsys):
+    """R27: each file is one of ours; that there was a newer one is what the journal knows."""
+    folder = office.workplace.manifests
+    index, first = folder / "index.json", set(folder.glob("*.manifest"))
+    old = index.read_bytes()
+    with office.session() as session:
+        manifests = manifests_of(office.workplace, session.vault)
+        (one,) = manifests.all()
+        newer = replace(one, watchlist=ListVersion(one.watchlist.id, 2), sealed_sha256="ef" * 32)
+        people = {each.reference_id: Subject("Anna", "1990-12-31") for each in one.listings}
+        manifests.published(newer, people)
+    whole = index.read_bytes()
+    (added,) = set(folder.glob("*.manifest")) - first
+    content = added.read_bytes()
+    asked = ("--received", days(0), "--checked-by", "Clerk 4")
+    index.write_bytes(old)
+    added.unlink()
+    assert office.rights("search", *LISTED, *asked) == 9
+    assert "is not the newest" in capsys.readouterr().err
+    for path in folder.iterdir():
+        path.unlink()
+    assert office.rights("search", *LISTED, *asked) == 9
+    assert "is not the newest" in capsys.readouterr().err
+    assert added.write_bytes(content)
+    assert index.write_bytes(whole)
+    (path,) = first
+    assert office.rights("search", *LISTED, *asked) == 9
+    assert f"{path.name} is gone" in capsys.readouterr().err
+
+
+def test_an_index_whose_line_in_the_journal_a_kill_prevented_is_read(office, capsys, monkeypatch):
+    with office.session() as session, monkeypatch.context() as patched:
+        manifests = manifests_of(office.workplace, session.vault)
+        (one,) = manifests.all()
+        patched.setattr("tools.desk.rights.witness.Witness.note", lambda *_: 1 / 0)
+        newer = replace(one, watchlist=ListVersion(one.watchlist.id, 2), sealed_sha256="ef" * 32)
+        people = {each.reference_id: Subject("Anna", "1990-12-31") for each in one.listings}
+        with pytest.raises(ZeroDivisionError):
+            manifests.published(newer, people)
+    _, said = office.ask(capsys, "search", *LISTED)
+    assert "r-aaaaaaaaaaaa" in said
+
+
 def test_a_rights_key_that_was_lost_stops_the_answer_and_is_not_made_anew(office, capsys):
     office.workplace.rights_key.unlink()
     asked = ("--received", days(0), "--checked-by", "Clerk 4")
@@ -465,10 +688,12 @@ def test_a_rights_key_that_was_lost_stops_the_answer_and_is_not_made_anew(office
     assert not office.workplace.rights_key.exists()
 
 
-def test_a_deployment_that_never_began_stops_nothing(office, capsys):
+@pytest.mark.parametrize("left", ["deployment.key.age", ".lock", ".register.age.x1y2z3"])
+def test_a_deployment_that_never_began_stops_nothing(office, capsys, left):
     begun = Deployment(office.workplace.folder / uuid7(time.time_ns()))
     begun.folder.mkdir()
     begun.key.write_bytes(b"x")
+    (begun.folder / left).write_bytes(b"x")
     office.ask(capsys, "search", *NOBODY)
 
 

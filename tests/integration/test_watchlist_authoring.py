@@ -14,6 +14,7 @@ import shutil
 import time
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from device.opencv import cv2
@@ -506,7 +507,7 @@ def test_an_authorisation_is_refused_for_each_missing_condition(listed):
     now = datetime.now(UTC).replace(microsecond=0)
     for change, rule, code in (
         ({"custodian": '"inspector,  badge 1042"'}, "R5", 10),
-        ({"custodian": '"Inspector badge 1042"'}, "R5", 2),
+        ({"custodian": '"Inspector badge 1042"'}, "R5", 10),
         ({"impact_assessment": '"n/a"'}, "R40", 2),
         ({"exit_evaluation": '"none"'}, "R54", 2),
         ({"pilot_ends_at": (now + timedelta(days=900)).isoformat()}, "R54", 10),
@@ -720,6 +721,35 @@ def test_the_end_destroys_the_key_and_leaves_the_manifest(sealed):
     assert [order[1] for order in orders_of(sealed, config)] == ["end", "end"]
     for action in ("show", "seal"):
         assert "has ended" in sealed.watchlist(action, expected=9)
+
+
+def test_no_reason_and_no_record_names_somebody_on_the_list(sealed):
+    """What is written there goes into manifests, orders and the terminal (R39, R56)."""
+    reference = ["--reference", sealed.references()[0]]
+    until = ["--until", (today() + timedelta(days=5)).isoformat()]
+    for text in (NAMES[1], "UXBRIDGE was found", "the case of Perpetua is closed"):
+        for action, line in (
+            ("review", [*reference, *until, "--by", text]),
+            ("disposition", [*reference, "--disposition", "acquitted", "--by", text]),
+            ("revoke", [*reference, "--reason", text]),
+            ("end", ["--reason", text, "--yes"]),
+        ):
+            said = sealed.watchlist(action, *line, expected=2)
+            assert "names somebody on the list" in said, action
+            assert traces(said.encode()) == []
+    assert sealed.deployment.key.exists()
+    assert len(sealed.references()) == 3
+    assert not sealed.opened().register.entries[0].suspended
+
+
+def test_a_list_of_another_embedder_than_was_authorised_is_not_sealed(listed):
+    """Its templates were made by one model, and the threshold is of another (R34)."""
+    listed.authorise()
+    opened = listed.opened()
+    other = msgspec.structs.replace(opened.register.embedder, sha256="9" * 64)
+    opened.keep(msgspec.structs.replace(opened.register, embedder=other))
+    assert "R34" in listed.seal(expected=6)
+    assert not list(listed.deployment.repository.glob("staged/*"))
 
 
 def test_the_end_goes_on_where_it_was_killed(sealed):

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -220,6 +221,8 @@ def test_a_fault_of_the_program_is_a_refusal_without_a_traceback(desk, place, mo
         raise ZeroDivisionError
 
     monkeypatch.setattr(work, "install", broken)
+    # The process that it is made for has its temporary files there, and nobody else.
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
     options = verify._parser().parse_args(
         ["install", "--source=x", f"--state={state}", f"--root={root}", "--now-ns=1"]
     )

@@ -4,7 +4,8 @@ import argparse
 import hashlib
 import sys
 import time
-from types import ModuleType
+from contextlib import contextmanager, nullcontext
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -95,8 +96,16 @@ def desk(tmp_path, monkeypatch):
     room.digests = lambda folder: {
         name: hashlib.sha256(content).hexdigest() for name, content in bundle(room.word).items()
     }
-    room.after_publish = lambda folder, options: room.published.append((folder, options.config))
-    monkeypatch.setitem(sys.modules, "tools.desk.watchlist.publication", room)
+    room.follow = lambda folder, options: room.published.append((folder, options.config))
+
+    @contextmanager
+    def publishing(options):
+        yield SimpleNamespace(follow=lambda: room.follow(options.deployment, options))
+
+    room.publishing = publishing
+    room.steady = nullcontext
+    for name in ("publication", "summary"):
+        monkeypatch.setitem(sys.modules, f"tools.desk.watchlist.{name}", room)
     made.stage(b"first")
     return made
 
@@ -128,14 +137,14 @@ def test_with_one_signature_publish_fails_and_nobody_is_told(desk, capsys):
 def test_what_followed_publishing_and_failed_is_done_again_with_it(desk, capsys):
     for name in ("officer", "custodian"):
         desk.watchlist("sign", *desk.key(name), "--yes")
-    works = desk.publication.after_publish
+    works = desk.publication.follow
 
     def fails(folder, options):
         raise StorageError("The database cannot be used.")
 
-    desk.publication.after_publish = fails
+    desk.publication.follow = fails
     assert desk.watchlist("publish", *desk.key("publishing")) == StorageError.exit_code
-    desk.publication.after_publish = works
+    desk.publication.follow = works
     assert desk.watchlist("publish", *desk.key("publishing")) == 0
     assert len(desk.publication.published) == 1
     assert desk.taken() == bundle(b"first")

@@ -46,17 +46,20 @@ def test_a_root_asks_for_two_of_three_and_for_both_of_two(office):
     assert holders_of(root) == office.keyholders()
 
 
-def test_officer_and_custodian_are_two_people(office):
-    same = public_half(
-        office.signers["custodian"].public_key, "custodian", "authorising  OFFICER 7"
-    )
+@pytest.mark.parametrize(
+    "holder",
+    ["authorising  OFFICER 7", "Authorising-Officer, 7", "Authorising Officer \uff17"],
+)
+def test_officer_and_custodian_are_two_people(office, holder):
+    same = public_half(office.signers["custodian"].public_key, "custodian", holder)
     with pytest.raises(ConfigurationError, match=r"officer and custodian.*R5"):
         keys_of(office, custodian=same)
 
 
-def test_three_people_hold_the_root_keys(office):
+@pytest.mark.parametrize("holder", ["CHIEF 1", "Chief-1.", "Chief \uff11"])
+def test_three_people_hold_the_root_keys(office, holder):
     root = list(office.keyholders().root)
-    root[2] = public_half(office.signers["root 3"].public_key, "root", "CHIEF 1")
+    root[2] = public_half(office.signers["root 3"].public_key, "root", holder)
     with pytest.raises(ConfigurationError, match="holds two root keys"):
         keys_of(office, root=tuple(root))
 

@@ -29,6 +29,7 @@ from tools.desk.rights.requests import (
     extended,
     in_order,
     open_request,
+    reason,
     refuse_name_in,
     with_step,
 )
@@ -83,6 +84,40 @@ def test_a_request_is_opened_by_name_and_birth_date_or_by_reference():
 def test_nothing_less_and_nothing_more_opens_one(wrong):
     with pytest.raises(ConfigurationError):
         opened(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "option"),
+    [
+        ({"checked_by": "x" * 300}, "--checked-by"),
+        ({"checked_by": "x"}, "--checked-by"),
+        ({"checked_by": "Clerk\x1b[2J 4"}, "--checked-by"),
+        ({"checked_by": "Anna Zylberstein's brother"}, "--checked-by"),
+        ({"kind": "correct", "wrong": "no"}, "--wrong"),
+        ({"kind": "correct", "wrong": "x" * 2001}, "--wrong"),
+        ({"name": None, "born_on": None, "reference_id": ""}, "--reference"),
+        ({"name": None, "born_on": None, "reference_id": "x" * 129}, "--reference"),
+    ],
+)
+def test_what_could_not_be_read_again_opens_no_request(wrong, option):
+    with pytest.raises(ConfigurationError, match=option):
+        opened(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("by", "what"), [("x", "opened"), ("", "opened"), ("Clerk 4", "x" * 2001), ("x" * 300, "y y")]
+)
+def test_a_request_that_could_not_be_read_again_is_not_written(cases, tmp_path, by, what):
+    with pytest.raises(ConfigurationError):
+        cases.keep(with_step(opened(), NOW_NS, by, what))
+    assert not list(tmp_path.rglob("q-*"))
+
+
+@pytest.mark.parametrize("text", ["", " x ", "x" * 301, "one\x1b[2J", "half \udcff"])
+def test_a_reason_is_plain_text_of_a_length_that_the_journal_keeps(text):
+    with pytest.raises(ConfigurationError, match="--reason takes 3 to 300"):
+        reason(text)
+    assert reason("  the file \n is long ") == "the file is long"
 
 
 def parsers(parser):
@@ -191,13 +226,18 @@ def test_a_reason_may_not_name_the_person():
         with pytest.raises(ConfigurationError, match="holds no names"):
             refuse_name_in(text, opened())
     refuse_name_in("the charge was withdrawn in an other case", opened())
+    for name, text in (("Wu Do", "Do Wu's file is long"), ("李明", "the file of 李明 is long")):
+        with pytest.raises(ConfigurationError, match="holds no names"):
+            refuse_name_in(text, opened(name=name))
+    refuse_name_in("they do so late", opened(name="Wu Do"))
 
 
 def found(*, running=False):
     listing = Listing("r-1", "2026-01-01T00:00:00.000Z", "2026-01-08T00:00:00.000Z", "ab" * 32)
     erased = "unknown" if running else "2026-01-08T00:00:00.000Z"
     version = ListVersion("list-1", 1)
-    return Found("11111111-1111-7111-8111-111111111111", version, listing, erased, "", "whole name")
+    deployment = "11111111-1111-7111-8111-111111111111"
+    return Found(deployment, version, listing, erased, "", "whole name", running)
 
 
 def head(kind="search", language="en"):

@@ -24,8 +24,9 @@ from tools.desk.devices import Register
 from tools.desk.gateway.database import Database
 from tools.desk.gateway.intake import Asked, Dropped
 from tools.desk.gateway.orderbook import Orders
+from tools.desk.gateway.tables import stolen_keys
 from tools.desk.gateway.unlocker import EVERY_S, Unlocker
-from tools.desk.gateway.unlocking import Unlocks
+from tools.desk.gateway.unlocking import Current, Unlocks
 
 NOW_NS = 1_790_000_000_123_000_000
 TOPICS, OTHER = Topics("s1", "d1"), Topics("s1", "d2")
@@ -420,6 +421,60 @@ def test_a_stolen_device_comes_back_only_with_new_keys_and_opens_nothing_by_itse
     assert asked(unlocks, again) == "unknown"
 
 
+def test_the_keys_of_a_stolen_device_never_come_back_by_any_way(database):
+    register = Register(database)
+    register.report_stolen(TOPICS, utc_text(NOW_NS))
+    (old,) = [one.keys for one in register.listing() if one.source == TOPICS.source]
+    with pytest.raises(ConfigurationError, match="reported stolen"):
+        register.add(Topics("s1", "d9"), old, utc_text(NOW_NS))
+    register.add(TOPICS, PrivateKeys.generate().public, utc_text(NOW_NS))
+    register.revoke(TOPICS, utc_text(NOW_NS))
+    new = PrivateKeys.generate().public
+    parts = [{name: getattr(old, name)} for name in ("ed25519", "x25519", "mlkem768")]
+    for stolen in (old, *(msgspec.structs.replace(new, **part) for part in parts)):
+        for topics in (TOPICS, OTHER, Topics("s1", "d9")):
+            with pytest.raises(ConfigurationError, match="reported stolen"):
+                register.add(topics, stolen, utc_text(NOW_NS))
+    register.add(TOPICS, new, utc_text(NOW_NS))
+
+
+def test_what_was_reported_stolen_before_this_was_remembered_does_not_come_back(database):
+    register = Register(database)
+    register.report_stolen(TOPICS, utc_text(NOW_NS))
+    (old,) = [one.keys for one in register.listing() if one.source == TOPICS.source]
+    with database.writing() as connection:
+        connection.execute(stolen_keys.delete())
+    register.add(TOPICS, PrivateKeys.generate().public, utc_text(NOW_NS))
+    register.revoke(TOPICS, utc_text(NOW_NS))
+    with pytest.raises(ConfigurationError, match="reported stolen"):
+        register.add(TOPICS, old, utc_text(NOW_NS))
+
+
+@pytest.mark.parametrize("anew", [True, False])
+@pytest.mark.parametrize("published_meanwhile", [True, False])
+def test_a_device_that_comes_back_opens_nothing_before_a_list_is_published_again(
+    unlocks, database, device, anew, published_meanwhile
+):
+    register = Register(database)
+    (keys,) = [one.keys for one in register.listing() if one.source == TOPICS.source]
+    register.revoke(TOPICS, utc_text(NOW_NS))
+    if published_meanwhile:
+        unlocks.keep(DEPLOYMENT, [TOPICS.source], KEY, DESK.public)
+    register.add(TOPICS, PrivateKeys.generate().public if anew else keys, utc_text(NOW_NS))
+    assert asked(unlocks, device) == "unknown"
+    unlocks.keep(DEPLOYMENT, [TOPICS.source], KEY, DESK.public)
+    again = Device()
+    again.unlocking.begin(WANTED)
+    assert asked(unlocks, again) == KEY
+
+
+def test_a_device_that_is_added_twice_keeps_its_list(unlocks, database, device):
+    register = Register(database)
+    (keys,) = [one.keys for one in register.listing() if one.source == TOPICS.source]
+    register.add(TOPICS, keys, utc_text(NOW_NS))
+    assert asked(unlocks, device) == KEY
+
+
 def test_only_a_device_that_is_there_can_be_reported_stolen(database):
     with pytest.raises(ConfigurationError, match="not known"):
         Register(database).report_stolen(Topics("s1", "d9"), utc_text(NOW_NS))
@@ -472,3 +527,30 @@ def test_a_thief_with_the_card_and_all_that_was_ever_sent_opens_nothing(unlocks,
     started.hears(recorded)
     started.hears(told)
     assert [answer.key for answer in started.answers if answer.key is not None] == []
+
+
+# --- Which list is in force --------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("current", "expected"),
+    [
+        (Current(ListVersion("list-1", 3), "ab" * 32), KEY),
+        (Current(ListVersion("list-1", 2), "cd" * 32), KEY),
+        (Current(ListVersion("list-1", 4), "cd" * 32), "unknown"),
+        (Current(ListVersion("list-1", 3), "cd" * 32), "unknown"),
+        (Current(ListVersion("list-2", 3), "ab" * 32), "unknown"),
+        (None, KEY),
+    ],
+    ids=["this one", "newer by stick", "superseded", "another file", "another list", "any"],
+)
+def test_no_key_is_given_for_a_list_that_is_not_in_force(unlocks, device, current, expected):
+    unlocks.keep(DEPLOYMENT, [TOPICS.source], KEY, DESK.public, current)
+    assert asked(unlocks, device) == expected
+
+
+def test_another_deployments_devices_are_known_until_it_ends(unlocks):
+    unlocks.keep(ANOTHER, [OTHER.source], KEY, DESK.public)
+    assert unlocks.elsewhere(DEPLOYMENT) == {OTHER.source}
+    unlocks.destroy(ANOTHER)
+    assert unlocks.elsewhere(DEPLOYMENT) == set()

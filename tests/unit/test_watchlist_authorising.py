@@ -1,6 +1,9 @@
 """What two people may be asked to sign: the plan, the threshold behind it, and every condition."""
 
 import json
+import os
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -8,27 +11,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device.bundles.configuration import read_signed
-from device.errors import ConfigurationError, PasserbyError
+from device.errors import ConfigurationError, MessageError, PasserbyError
 from device.protocol.alert import ListVersion, ModelHash
 from device.protocol.authorisation import (
     Authorisation,
     Signage,
     Threshold,
     Window,
+    check_authorisation,
     decode_authorisation,
     encode_authorisation,
+    same_person,
 )
 from device.protocol.identifiers import utc_ns
 from device.vision import Catalogue, default_directory
 from tests.conftest import ROOT
-from tools.desk.watchlist.conditions import obstacles
+from tools.desk.watchlist.conditions import obstacles, two_people
 from tools.desk.watchlist.evaluation import (
     covers,
     evaluated_threshold,
     provisional_threshold,
     read_statement,
 )
-from tools.desk.watchlist.plan import Plan, read_plan
+from tools.desk.watchlist.plan import Plan, read_plan, text_of
 from tools.desk.watchlist.sealing import configuration_of
 from tools.desk.watchlist.upkeep import revocations
 from tools.lab.evaluate.statement import StatedThreshold, ThresholdStatement
@@ -85,11 +90,57 @@ def test_a_careful_authorisation_meets_no_obstacle():
     assert Authorisation.__struct_defaults__[0] == "silent"
 
 
-@pytest.mark.parametrize(
-    "custodian", ["Inspector, badge 1042", "inspector  BADGE 1042", "Inspector badge-1042"]
-)
+ONE_PERSON = [
+    "Inspector, badge 1042",
+    "inspector  BADGE 1042",
+    "Inspector badge-1042",
+    "Inspector; badge 10.42.",
+    "Inspector, badge \uff11\uff10\uff14\uff12",
+    "\uff29nspector badge 1042",
+    "Inspector, badge \u0661\u0660\u0664\u0662",
+]
+
+
+@pytest.mark.parametrize("custodian", ONE_PERSON)
 def test_officer_and_custodian_are_two_people(custodian):
     assert "R5" in found(custodian=custodian)
+    with pytest.raises(MessageError, match="R5"):
+        check_authorisation(authorisation(custodian=custodian))
+    assert two_people(authorisation(custodian=custodian))
+
+
+@given(st.text(), st.text(alphabet=" .,;-/\u200b\u00a0"))
+def test_signs_and_case_make_no_other_person(name, signs):
+    assert same_person(name, f"{signs}{name}{signs}")
+    assert same_person(name, name)
+    assert not same_person(f"{name} 1042", f"{name} 1043")
+
+
+UNPRINTABLE = ["\n", "\x1b[2K", "\r", "\u202e", "\u200b", "\u2028", "\x9b"]
+
+
+@pytest.mark.parametrize("sign", UNPRINTABLE)
+def test_nothing_that_forges_a_line_of_the_summary_is_signed(sign):
+    """A signer must not be shown a line, or hidden one, that somebody wrote into a text."""
+    forged = f"{sign}Mode          alerting"
+    for name in ("objective", "place", "legal_basis", "impact_assessment", "exit_evaluation"):
+        text = f"{getattr(authorisation(), name)}{forged}"
+        assert f"authorisation.{name} has a character" in found(**{name: text})
+    for name in ("officer", "custodian"):
+        assert f"authorisation.{name}" in found(**{name: f"Chief, badge 7{forged}"})
+    attested = Signage(f"Sergeant{forged}", "2026-02-28T10:00:00.000Z")
+    assert "authorisation.signage.attested_by" in found(signage=attested)
+    for name in ("words", "threshold_id"):
+        told = msgspec.structs.replace(EVALUATED, **{name: f"{getattr(EVALUATED, name)}{forged}"})
+        assert f"authorisation.threshold.{name}" in found(threshold=told)
+    models = [MODELS[0], ModelHash("embedder", f"passerby-embedder{forged}", "2" * 64)]
+    assert "authorisation.models[1].name" in found(models=models)
+    with pytest.raises(MessageError, match="plain text"):
+        decode_authorisation(encode_authorisation(authorisation(models=models)))
+
+
+def test_a_text_in_another_script_is_plain_text():
+    assert found(place="Entr\u00e9e nord, \u5317\u5165\u53e3, \u0421\u0435\u0432\u0435\u0440") == ""
 
 
 @pytest.mark.parametrize("text", ["n/a", "none", "TBD", "--", "pending"])
@@ -303,6 +354,39 @@ def test_a_plan_that_is_missing_or_no_text_is_refused(tmp_path):
         read_plan(tmp_path / "x.toml")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a = " + "[" * 5000 + "]" * 5000,
+        "a = " + "9" * 5000,
+        "\ud800",
+        "a = 1\n" * 500_000,
+    ],
+)
+def test_a_plan_that_no_person_wrote_is_refused_in_a_sentence(tmp_path, content):
+    path = tmp_path / "plan.toml"
+    path.write_bytes(content.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ConfigurationError, match=r"plan\.toml"):
+        read_plan(path)
+
+
+@pytest.mark.parametrize("read", [read_plan, read_statement])
+def test_neither_a_device_without_end_nor_a_pipe_nor_a_folder_is_read(tmp_path, read):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (Path("/dev/zero"), pipe, tmp_path):
+        with pytest.raises(ConfigurationError, match="cannot be read"):
+            read(path)
+
+
+def test_a_time_that_there_is_not_in_utc_is_refused():
+    last = datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5)))
+    with pytest.raises(ConfigurationError, match="correct the year"):
+        text_of(last)
+    with pytest.raises(ConfigurationError, match="correct the year"):
+        text_of(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))))
+
+
 # The configuration.
 
 
@@ -319,6 +403,8 @@ def test_the_usual_configuration_is_one_that_devices_take():
     [
         ("threshold = 0.52", "threshold = 0.51", "R31"),
         ("threshold = 0.52", "margin = 0.1", "R31"),
+        ("threshold = 0.52", "threshold = 0.52\nmargin = 0.0", "matching.margin is 0,"),
+        ("[matching]", "[vision]\nshots_per_track = 100\n[matching]", "shots_per_track is 100"),
         ("passerby-embedder", "omz-0095", "R34"),
         ("alerts_h = 24.0", "alerts_h = 48.0", "R25"),
         ("[matching]", "[broker]", "broker"),

@@ -1,5 +1,8 @@
 """The table of an import: garbage, traps and slips, each found and each named."""
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -62,8 +65,26 @@ def test_all_wrong_columns_are_named_at_once(folder):
     heading = [*COLUMNS[:-2], "image_url", "name"]
     with pytest.raises(WatchlistError) as caught:
         read_rows(written(folder, row(), heading=heading), folder)
-    for word in ("image_url", "expires_on", "photographs", "repeated"):
+    by_number = f"by number: {len(COLUMNS) - 1}"
+    for word in (by_number, "expires_on", "photographs", "repeated: name"):
         assert word in str(caught.value)
+
+
+def test_a_table_without_a_heading_does_not_print_its_first_person(folder):
+    path = folder.parent / "list.csv"
+    path.write_text("Ottilie Fennimore-Quist,1988-05-17,Warrant 26-1189\n")
+    with pytest.raises(WatchlistError, match="by number: 1, 2, 3") as caught:
+        read_rows(path, folder)
+    for word in ("Ottilie", "1988", "26-1189"):
+        assert word not in str(caught.value)
+
+
+def test_a_pipe_or_a_device_is_no_table(folder):
+    pipe = folder.parent / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), folder):
+        with pytest.raises(WatchlistError, match="no file"):
+            read_rows(path, folder)
 
 
 def test_the_disposition_may_be_left_out(folder):

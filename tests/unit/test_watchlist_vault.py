@@ -5,12 +5,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from device.errors import ConfigurationError, StorageError
 from device.protocol.identifiers import uuid7
 from device.protocol.watchlist import Reference
+from tools.desk.rights.keeping import rights_key_of
 from tools.desk.watchlist import keepers
 from tools.desk.watchlist.encryption import Identity
 from tools.desk.watchlist.folder import Deployment, Workplace
@@ -101,9 +103,41 @@ def test_a_key_is_made_once_and_has_32_bytes(tmp_path, vault):
     vault.make_key(path)
     assert vault.key(path) == key
     assert len(key) == 32
+    path.unlink()
     vault.write(path, b"short")
     with pytest.raises(StorageError, match="no key"):
         vault.key(path)
+
+
+def test_of_two_commands_that_make_a_key_at_a_time_one_does_and_both_read_it(
+    tmp_path, vault, monkeypatch
+):
+    path = tmp_path / "key.age"
+    exists = type(path).exists
+    first = []
+
+    def late(self, *rest):
+        answer = exists(self, *rest)
+        if self == path and not first:
+            first.append(True)
+            # After this command has looked, another one runs as a whole.
+            vault.make_key(path)
+            first.append(vault.key(path))
+        return answer
+
+    monkeypatch.setattr(type(path), "exists", late)
+    vault.make_key(path)
+    assert vault.key(path) == first[1]
+    assert [one.name for one in tmp_path.iterdir()] == ["key.age"]
+
+
+@pytest.mark.parametrize("what", ["pipe", "device", "folder"])
+def test_an_identity_that_is_no_file_is_one_sentence(tmp_path, what):
+    path = {"pipe": tmp_path / "pipe", "device": Path("/dev/zero"), "folder": tmp_path}[what]
+    if what == "pipe":
+        os.mkfifo(path)
+    with pytest.raises(ConfigurationError, match="it is no file"):
+        keepers.open_identity(path, None)
 
 
 @pytest.mark.parametrize("lines", ["", "# only a comment\n", "age1nonsense\n", "ssh-rsa AAAA\n"])
@@ -258,7 +292,9 @@ def test_admitting_a_keeper_encrypts_everything_for_both(tmp_path, keeper, passp
     )
     vault.write(made.register, encode_register(register))
     vault.make_key(made.key)
-    vault.make_key(workplace.rights_key)
+    key = rights_key_of(workplace, vault)
+    request = workplace.rights / "requests" / "q-0123456789abcdef.age"
+    vault.write(request, b"who asked")
     other = Identity()
     with workplace.recipients.open("a") as file:
         file.write(f"{other.public}\n")
@@ -269,7 +305,8 @@ def test_admitting_a_keeper_encrypts_everything_for_both(tmp_path, keeper, passp
     assert other.public in capsys.readouterr().out
     session = Session(made, other, NOW_NS)
     assert session.vault.key(made.key)
-    assert session.vault.key(workplace.rights_key)
+    assert rights_key_of(workplace, session.vault) == key
+    assert session.vault.read(request) == b"who asked"
 
 
 def test_a_register_of_another_deployment_is_refused(tmp_path, deployment, identity):

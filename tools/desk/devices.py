@@ -1,6 +1,7 @@
 """`passerby-desk devices`: which devices this desk listens to."""
 
 import argparse
+import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,13 @@ from tools.desk.gateway.bundles import withdraw_from
 from tools.desk.gateway.configuration import read_desk_configuration
 from tools.desk.gateway.database import Database
 from tools.desk.gateway.orderbook import Orders
-from tools.desk.gateway.tables import deployment_devices, devices, statuses, stolen
+from tools.desk.gateway.tables import (
+    deployment_devices,
+    devices,
+    statuses,
+    stolen,
+    stolen_keys,
+)
 from tools.desk.keys import read_private_keys, read_public_keys
 from tools.desk.shown import shown_device, shown_time
 
@@ -46,35 +53,38 @@ class Register:
         content = encode_keys(keys).decode()
         row = {"source": topics.source, "public_keys": content, "added_at": now}
         with self._database.writing() as connection:
+            _refuse_stolen(connection, topics.source, keys)
             added = connection.execute(self._database.insert_or_ignore(devices), row).rowcount
             if added > 0:
                 return
-            there = connection.execute(
-                select(devices.c.public_keys, devices.c.revoked_at).where(
-                    devices.c.source == topics.source
-                )
-            ).one()
-            reported = _is_stolen(connection, topics.source)
-            if reported and there.public_keys == content:
-                raise ConfigurationError(
-                    f"{topics.source} is reported stolen, and whoever had it may have read its "
-                    "keys: set it up anew (a new card), and add the new ones."
-                )
-            if not reported and there.revoked_at is None and there.public_keys != content:
-                raise ConfigurationError(
-                    f"{topics.source} is known with other keys: if it was set up anew, revoke it "
-                    "first (`passerby-desk devices revoke`)."
-                )
-            # Numbers of orders go on: a device must never see one twice.
-            connection.execute(
-                update(devices)
-                .where(devices.c.source == topics.source)
-                .values(public_keys=content, revoked_at=None)
+            self._replace(connection, topics.source, keys, now)
+
+    def _replace(self, connection: Connection, source: str, keys: PublicKeys, now: str) -> None:
+        content = encode_keys(keys).decode()
+        this = devices.c.source == source
+        there = connection.execute(
+            select(devices.c.public_keys, devices.c.revoked_at).where(this)
+        ).one()
+        same, reported = there.public_keys == content, _is_stolen(connection, source)
+        if reported:
+            # Of a theft that was reported before keys were remembered, too.
+            self._remember_stolen(connection, there.public_keys, now)
+            _refuse_stolen(connection, source, keys)
+        elif there.revoked_at is None:
+            if same:
+                return
+            raise ConfigurationError(
+                f"{source} is known with other keys: if it was set up anew, revoke it first "
+                "(`passerby-desk devices revoke`)."
             )
-            if there.public_keys != content:
-                # A device that was set up anew begins anew, also with what time it is.
-                connection.execute(delete(statuses).where(statuses.c.source == topics.source))
-            connection.execute(delete(stolen).where(stolen.c.source == topics.source))
+        # Numbers of orders go on: a device must never see one twice.
+        connection.execute(update(devices).where(this).values(public_keys=content, revoked_at=None))
+        if not same:
+            # A device that was set up anew begins anew, also with what time it is.
+            connection.execute(delete(statuses).where(statuses.c.source == source))
+        connection.execute(delete(stolen).where(stolen.c.source == source))
+        # Also when a list named it while it was away: nobody could know its keys then.
+        _leave_deployments(connection, source)
 
     def revoke(self, topics: Topics, now: str) -> None:
         """Listen to a device no more. Raises ConfigurationError when there is none."""
@@ -89,6 +99,7 @@ class Register:
                     f"{topics.source} is not known, or was revoked before: `passerby-desk devices "
                     "list` shows all."
                 )
+            _leave_deployments(connection, topics.source)
             withdraw_from(connection, topics.source, utc_ns(now))
 
     def report_stolen(self, topics: Topics, now: str) -> None:
@@ -97,18 +108,23 @@ class Register:
         Raises ConfigurationError when there is no such device.
         """
         with self._database.writing() as connection:
-            known = exists().where(devices.c.source == topics.source)
-            if not connection.execute(select(known)).scalar():
+            query = select(devices.c.public_keys).where(devices.c.source == topics.source)
+            keys = connection.execute(query).scalar()
+            if keys is None:
                 raise ConfigurationError(
                     f"{topics.source} is not known: `passerby-desk devices list` shows all."
                 )
+            self._remember_stolen(connection, keys, now)
             row = {"source": topics.source, "reported_at": now}
             connection.execute(self._database.insert_or_ignore(stolen), row)
             # So that what is set up anew under this name opens nothing before a new list names it.
-            connection.execute(
-                delete(deployment_devices).where(deployment_devices.c.source == topics.source)
-            )
+            _leave_deployments(connection, topics.source)
             withdraw_from(connection, topics.source, utc_ns(now))
+
+    def _remember_stolen(self, connection: Connection, content: str, now: str) -> None:
+        for digest in _digests_of(decode_public_keys(content.encode())):
+            row = {"digest": digest, "reported_at": now}
+            connection.execute(self._database.insert_or_ignore(stolen_keys), row)
 
     def listing(self) -> list[Listed]:
         """Return all devices."""
@@ -128,6 +144,25 @@ class Register:
             )
             for row in rows
         ]
+
+
+def _digests_of(keys: PublicKeys) -> list[str]:
+    """Return the SHA-256 of each key: one alone that comes back is one too many."""
+    parts = (keys.ed25519, keys.x25519, keys.mlkem768)
+    return [hashlib.sha256(part).hexdigest() for part in parts]
+
+
+def _refuse_stolen(connection: Connection, source: str, keys: PublicKeys) -> None:
+    known = select(exists().where(stolen_keys.c.digest.in_(_digests_of(keys))))
+    if connection.execute(known).scalar():
+        raise ConfigurationError(
+            f"{source} cannot have these keys: they were in a device that was reported stolen, "
+            "whose holder may have read them; set it up anew (a new card), and add the new ones."
+        )
+
+
+def _leave_deployments(connection: Connection, source: str) -> None:
+    connection.execute(delete(deployment_devices).where(deployment_devices.c.source == source))
 
 
 def _is_stolen(connection: Connection, source: str) -> bool:
@@ -162,6 +197,7 @@ def add(options: argparse.Namespace) -> int:
     print(f"{topics.source} is listened to.")
     print(f"fingerprint: {keys.fingerprint}")
     print("Compare it with the one that the device shows. If they differ, revoke it at once.")
+    print("If it was revoked or stolen: it opens no list before one that names it is published.")
     return 0
 
 

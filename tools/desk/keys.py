@@ -13,10 +13,12 @@ from device.protocol.keys import (
     decode_public_keys,
     encode_keys,
 )
+from tools.desk.watchlist.regular import beginning_of
 
 PRIVATE = "desk.key"
 PUBLIC = "desk.pub"
 _OTHERS = 0o077
+_LARGEST_BYTES = 65_536
 
 
 def create(options: argparse.Namespace) -> int:
@@ -65,7 +67,7 @@ def read_public_keys(path: Path) -> PublicKeys:
 
 def _read(path: Path, remedy: str) -> bytes:
     try:
-        return path.read_bytes()
+        return beginning_of(path, _LARGEST_BYTES)
     except FileNotFoundError as error:
         raise ConfigurationError(f"The key file {path} does not exist; {remedy}.") from error
     except OSError as error:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from device import __version__
-from tools.console import guarded
+from tools.console import given, guarded
 from tools.desk.arguments import add_gateway
 from tools.desk.repository.arguments import add_signing_keys
 from tools.desk.rights.arguments import add_rights
@@ -15,7 +15,7 @@ from tools.desk.watchlist.arguments import add_watchlist
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `passerby-desk` and return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(given("passerby-desk", arguments))
     return guarded("passerby-desk", lambda: int(options.call(options)))
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from device import __version__
 from device.vision import default_directory
-from tools.console import guarded
+from tools.console import given, guarded
 from tools.field.models import fetch, show
 from tools.field.pki.commands import add_pki
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `passerby-field` and return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(given("passerby-field", arguments))
     return guarded("passerby-field", lambda: int(options.call(options)))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from device import __version__
 from device.errors import ConfigurationError
-from tools.console import guarded
+from tools.console import given, guarded
 
 _COMMANDS = {
     "demo": "enrol, watch, alert, on rendered people; on real clips with --data",
@@ -41,7 +41,7 @@ DEFAULT_DATA = Path("../shared/data/faces")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `passerby-lab` and return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(given("passerby-lab", arguments))
     return guarded(f"passerby-lab {options.command}", lambda: _run(options))
 
 

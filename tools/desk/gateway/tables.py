@@ -148,6 +148,15 @@ stolen = Table(
     _time("reported_at"),
 )
 
+stolen_keys = Table(
+    "stolen_keys",
+    metadata,
+    # SHA-256 of each public key that was in a stolen device. Never erased: whoever read the card
+    # has them for good, also after the device came back with others.
+    Column("digest", String(64), primary_key=True),
+    _time("reported_at"),
+)
+
 checkpoints = Table(
     "checkpoints",
     metadata,
@@ -176,6 +185,16 @@ deployment_devices = Table(
     # Which devices may have the key. Not all of them need to be known to this desk already.
     Column("deployment", ForeignKey("deployment_keys.deployment"), primary_key=True),
     Column("source", String(128), primary_key=True),
+)
+
+deployment_lists = Table(
+    "deployment_lists",
+    metadata,
+    # Which list of a deployment is in force: no key for an older one.
+    Column("deployment", ForeignKey("deployment_keys.deployment"), primary_key=True),
+    Column("watchlist", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("sealed_sha256", String(64), nullable=False),
 )
 
 unlocks = Table(

@@ -6,7 +6,8 @@ A device that asks gets it wrapped for the keys in its request when every one of
 1. it is registered and not revoked;
 2. it was not reported stolen;
 3. the key of its deployment is kept, and was not destroyed;
-4. it is one of the devices of that deployment.
+4. it is one of the devices of that deployment;
+5. it does not ask for a list that a newer one has superseded (R8).
 
 Whatever is answered is written down before it leaves. Any gateway may answer, and twice: an answer
 is of use to one question only. A key that was destroyed is in no memory either: it is read for
@@ -22,6 +23,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from device.errors import ConfigurationError, MessageError
+from device.protocol.alert import ListVersion
 from device.protocol.envelope import desk_source
 from device.protocol.identifiers import utc_text, uuid7
 from device.protocol.keys import PrivateKeys, PublicKeys
@@ -30,6 +32,7 @@ from device.protocol.unlocking import (
     Unlock,
     UnlockData,
     UnlockRequest,
+    UnlockRequestData,
     unwrap_key,
     wrap_key,
 )
@@ -37,6 +40,7 @@ from tools.desk.gateway.database import Database
 from tools.desk.gateway.tables import (
     deployment_devices,
     deployment_keys,
+    deployment_lists,
     devices,
     stolen,
     unlocks,
@@ -47,6 +51,14 @@ log = logging.getLogger(__name__)
 Outcome = Literal["unlocked"] | Refusal
 UNLOCKED: Final = "unlocked"
 _OVERWRITTEN = b"\0" * 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The list of a deployment that is in force. sealed_sha256: of its file."""
+
+    watchlist: ListVersion
+    sealed_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +88,15 @@ class Unlocks:
         devices: Sequence[str],
         deployment_key: bytes,
         desk_public_keys: PublicKeys,
+        current: Current | None = None,
     ) -> None:
         """Keep a deployment's key for its devices, and for no others from now on.
 
-        devices: their sources. Again, it replaces key and devices. Raises ConfigurationError when
-        the key of this deployment was destroyed, MessageError when it is no key.
+        devices: their sources. current: the list in force; whoever asks for an older one, or for
+        another file of the same version, gets no key. A newer one may come on a stick before the
+        gateway hears of it. None: any list. Again, it replaces all of this. Raises
+        ConfigurationError when the key of this deployment was destroyed, MessageError when it is no
+        key.
         """
         place = desk_source(desk_public_keys)
         row = {
@@ -111,6 +127,24 @@ class Unlocks:
             for source in sorted(set(devices)):
                 member = {"deployment": deployment, "source": source}
                 connection.execute(insert(deployment_devices).values(member))
+            connection.execute(
+                delete(deployment_lists).where(deployment_lists.c.deployment == deployment)
+            )
+            if current is not None:
+                connection.execute(insert(deployment_lists).values(_row(deployment, current)))
+
+    def elsewhere(self, deployment: str) -> set[str]:
+        """Return the devices of all other deployments that go on."""
+        query = select(deployment_devices.c.source).where(
+            deployment_devices.c.deployment != deployment
+        )
+        with self._database.reading() as connection:
+            return set(connection.execute(query).scalars())
+
+    def stolen(self) -> set[str]:
+        """Return the devices that were reported stolen."""
+        with self._database.reading() as connection:
+            return set(connection.execute(select(stolen.c.source)).scalars())
 
     def destroy(self, deployment: str) -> None:
         """Overwrite a deployment's key and remove it, for good (R24); it is no error to repeat it.
@@ -155,7 +189,7 @@ class Unlocks:
         """Decide about a device's request, write it down, and return what it is told."""
         now_ns = self._now_ns()
         with self._database.writing() as connection:
-            decided = self._decided(connection, source, request.data.deployment, desk)
+            decided = self._decided(connection, source, request.data, desk)
             outcome: str = UNLOCKED if isinstance(decided, bytes) else decided
             self._write_down(connection, source, request, outcome, utc_text(now_ns))
         log.info("%s asks for the key of %s: %s", source, request.data.deployment, outcome)
@@ -175,9 +209,10 @@ class Unlocks:
         return [Unlocked(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
 
     def _decided(
-        self, connection: Connection, source: str, deployment: str, desk: PrivateKeys
+        self, connection: Connection, source: str, asked: UnlockRequestData, desk: PrivateKeys
     ) -> bytes | Refusal:
         """Return the deployment's key, or why the device does not get it."""
+        deployment = asked.deployment
         if connection.execute(select(exists().where(stolen.c.source == source))).scalar():
             return "reported stolen"
         # Locked, so that on PostgreSQL a key that is being destroyed is waited for, not read.
@@ -190,6 +225,8 @@ class Unlocks:
             return "unknown"
         if row.destroyed_at is not None or row.wrapped_key is None:
             return "ended"
+        if _superseded(connection, asked):
+            return "unknown"
         try:
             return unwrap_key(row.wrapped_key, desk, desk_source(desk.public), deployment)
         except MessageError as error:
@@ -216,6 +253,27 @@ class Unlocks:
             "answered_at": now,
         }
         connection.execute(self._database.insert_or_ignore(unlocks), row)
+
+
+def _row(deployment: str, current: Current) -> dict[str, str | int]:
+    return {
+        "deployment": deployment,
+        "watchlist": current.watchlist.id,
+        "version": current.watchlist.version,
+        "sealed_sha256": current.sealed_sha256,
+    }
+
+
+def _superseded(connection: Connection, asked: UnlockRequestData) -> bool:
+    """Return whether a device asks for a list that is not in force any more."""
+    query = select(deployment_lists).where(deployment_lists.c.deployment == asked.deployment)
+    kept = connection.execute(query).first()
+    if kept is None:
+        return False
+    if asked.watchlist.id != kept.watchlist or asked.watchlist.version < kept.version:
+        return True
+    same_version: bool = asked.watchlist.version == kept.version
+    return same_version and asked.sealed_sha256 != str(kept.sealed_sha256)
 
 
 def _entitled(

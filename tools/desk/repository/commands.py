@@ -12,7 +12,7 @@ from device.errors import ConfigurationError
 from tools.desk.repository.questions import confirm
 from tools.desk.repository.repository import Repository
 from tools.desk.repository.signers import load_signer, read_half
-from tools.desk.repository.staged import Staged
+from tools.desk.repository.staged import Staged, check_publishable
 from tools.desk.repository.times import shown
 
 REPOSITORY = "bundle"
@@ -39,13 +39,18 @@ def sign(options: argparse.Namespace) -> int:
 
 
 def publish(options: argparse.Namespace) -> int:
-    """Publish what both have signed; then tell the manifests, the gateway and the broker."""
+    """Keep the manifest, publish what both have signed, then tell the gateway."""
     repository = _repository(options)
     signer = _publisher(options)
-    version = repository.publish(signer, time.time_ns(), options.fresh_for)
-    _publication().after_publish(options.deployment, options)
-    # Only now: a crash before this line is mended by publishing once more.
-    repository.clear()
+    staged = repository.staged()
+    if staged is not None:
+        # Before a keeper is asked for anything.
+        check_publishable(staged, repository.published(), time.time_ns())
+    with _publication().publishing(options) as published:
+        version = repository.publish(signer, time.time_ns(), options.fresh_for)
+        published.follow()
+        # Only now: a crash before this line is mended by publishing once more.
+        repository.clear()
     print(f"Version {version} is published in {options.deployment / REPOSITORY}.")
     return _say_fresh(repository)
 
@@ -53,15 +58,19 @@ def publish(options: argparse.Namespace) -> int:
 def refresh(options: argparse.Namespace) -> int:
     """Sign a new timestamp; with a gateway the devices get it over MQTT."""
     repository = _repository(options)
-    repository.refresh(_publisher(options), time.time_ns(), options.fresh_for)
-    if options.config is not None:
-        _publication().after_refresh(options.deployment, options.config)
+    signer = _publisher(options)
+    with _publication().steady(options.deployment):
+        repository.refresh(signer, time.time_ns(), options.fresh_for)
+        if options.config is not None:
+            _publication().after_refresh(options.deployment, options.config)
     return _say_fresh(repository)
 
 
 def copy(options: argparse.Namespace) -> int:
     """Copy what is published onto a stick."""
-    public = _repository(options).copy_to(options.to)
+    repository = _repository(options)
+    with _publication().steady(options.deployment):
+        public = repository.copy_to(options.to)
     print(f"Version {public.version} is on {options.to}, and was read back.")
     print(f"Devices take it until {shown(public.timestamp.signed.expires)}.")
     return 0
@@ -90,10 +99,10 @@ def _publication() -> Any:  # noqa: ANN401 - a module
 def _show(deployment: Path, staged: Staged) -> None:
     """Print what is to be signed. Raises ConfigurationError when the summary is of something else.
 
-    The summary is not signed, so it must be of the very files that are.
+    Its counts are not signed, so they must be of the very files that are.
     """
-    publication = _publication()
-    lines, digests = publication.summary(deployment), publication.digests(deployment)
+    room: Any = import_module("tools.desk.watchlist.summary")
+    lines, digests = room.summary(deployment), room.digests(deployment)
     if digests != {name: target.hashes["sha256"] for name, target in staged.targets.items()}:
         raise ConfigurationError(
             "What is staged is not what the summary speaks of: seal the list again "

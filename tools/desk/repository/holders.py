@@ -4,7 +4,6 @@ The holder and the office stand in root metadata beside the key (fields that TUF
 so that whoever reads a root knows whose signatures it asks for (R5). No I/O here.
 """
 
-import unicodedata
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -85,15 +84,6 @@ def decode_half(content: bytes) -> PublicHalf:
         return _half(msgspec.json.decode(content))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"this is no public half of a signing key: {error}") from error
-
-
-def same_person(one: str, other: str) -> bool:
-    """Return whether two holders are one: upper case, blanks and Unicode forms do not count."""
-    return _plain(one) == _plain(other)
-
-
-def _plain(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _half(fields: object) -> PublicHalf:

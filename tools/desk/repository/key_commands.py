@@ -9,7 +9,7 @@ from securesystemslib.signer import SSlibKey
 from device.errors import PasserbyError, StorageError
 from tools.desk.repository import keyfile
 from tools.desk.repository.holders import PublicHalf, encode_half, public_half
-from tools.desk.repository.signers import import_token_key, read_half
+from tools.desk.repository.signers import half_beside, import_token_key, read_half
 from tools.desk.repository.storage import PUBLIC, remove, write_once
 from tools.desk.secrets import passphrase
 
@@ -50,7 +50,7 @@ def import_token(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """Say whose key it is. Asks for no passphrase."""
-    _print_half(read_half(str(options.file), options.file.with_suffix(".pub")))
+    _print_half(read_half(str(options.file), half_beside(options.file)))
     return 0
 
 

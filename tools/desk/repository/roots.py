@@ -15,13 +15,14 @@ from tuf.api.metadata import Role as TufRole
 from tuf.api.serialization import DeserializationError
 
 from device.errors import ConfigurationError
+from device.protocol.authorisation import same_person
 from device.protocol.bundle import (
     ROOT_KEYS,
     ROOT_THRESHOLD,
     TARGETS_KEYS,
     TARGETS_THRESHOLD,
 )
-from tools.desk.repository.holders import PublicHalf, Role, half_of, same_person
+from tools.desk.repository.holders import PublicHalf, Role, half_of
 from tools.desk.repository.times import moment
 
 LARGEST_BYTES = 65_536

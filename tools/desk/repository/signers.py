@@ -82,7 +82,14 @@ def read_half(key: str, public: Path | None) -> PublicHalf:
             f"The key {key} is not in a file: name its public half with --public FILE.pub "
             "(`passerby-desk signing-key import` makes it)."
         )
-    return read_half_file(public or Path(key).with_suffix(".pub"))
+    return read_half_file(public or half_beside(Path(key)))
+
+
+def half_beside(key: Path) -> Path:
+    """Return where the public half of a key file lies. Raises ConfigurationError: no file name."""
+    if not key.name:
+        raise ConfigurationError(f'"{key}" names no key file: give one, as keys/officer.pem.')
+    return key.with_suffix(".pub")
 
 
 def read_half_file(path: Path) -> PublicHalf:

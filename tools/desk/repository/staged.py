@@ -10,9 +10,9 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from device.errors import ConfigurationError, MessageError
-from device.protocol.authorisation import Authorisation, decode_authorisation
+from device.protocol.authorisation import Authorisation, decode_authorisation, same_person
 from device.protocol.bundle import AUTHORISATION, LARGEST_TARGET_BYTES, TARGET_NAMES
-from tools.desk.repository.holders import half_of, same_person
+from tools.desk.repository.holders import half_of
 from tools.desk.repository.published import Published
 from tools.desk.repository.roots import holders_of
 from tools.desk.repository.times import moment, shown

@@ -43,10 +43,11 @@ def suspend(findings: Findings, confirmed: frozenset[str], keeper: Keeper) -> li
         reference = one.entry.reference_id
         with _opened(keeper.workplace.deployment(one.deployment), keeper) as session:
             entry = session.register.entry(reference)
-            suspended = replace(entry, suspended_on=entry.suspended_on or day_of(keeper.now_ns))
-            # What was sealed with it must not be signed any more.
-            session.keep(replace(session.register.with_entry(suspended), sealed=None))
-            forget_staged(session)
+            if entry.suspended_on is None:
+                # First what was sealed with it: it must not be signed or given out any more.
+                forget_staged(session)
+                suspended = replace(entry, suspended_on=day_of(keeper.now_ns))
+                session.keep(replace(session.register.with_entry(suspended), sealed=None))
             acts.append(Act(Suspended(one.deployment, reference), _orders(session, reference)))
     return acts
 
@@ -61,10 +62,13 @@ def remove(suspended: list[Suspended], keeper: Keeper) -> list[Suspended]:
             continue
         with _opened(there[one.deployment], keeper) as session:
             kept = [each for each in session.templates() if each.reference_id != one.reference_id]
+            sealed = session.register.sealed
+            if sealed is not None and one.reference_id in sealed.template_sha256:
+                forget_staged(session)
+                sealed = None
             # First the templates: what is killed in between has no face left.
             session.keep_templates(kept)
-            session.keep(replace(session.register.without(one.reference_id), sealed=None))
-            forget_staged(session)
+            session.keep(replace(session.register.without(one.reference_id), sealed=sealed))
         manifests.revoked(one.deployment, one.reference_id, utc_text(keeper.now_ns), _REASON)
         done.append(one)
     return done

@@ -13,7 +13,7 @@ import msgspec
 
 from device.errors import ConfigurationError, StorageError
 from device.files import write_atomically
-from tools.desk.rights.requests import REQUEST_ID, Request, Ticket
+from tools.desk.rights.requests import REQUEST_ID, Request, Ticket, checked
 from tools.desk.watchlist.vault import Vault, destroy
 
 LARGEST_TICKET_BYTES: Final = 4096
@@ -30,8 +30,11 @@ class Cases:
         self._vault = vault
 
     def keep(self, request: Request) -> None:
-        """Write a request, then its ticket; a kill in between is found by `tickets`."""
-        content = msgspec.json.encode(request)
+        """Write a request, then its ticket; a kill in between is found by `tickets`.
+
+        Raises ConfigurationError when it could not be read again.
+        """
+        content = msgspec.json.encode(checked(request))
         padded = content + b" " * (-len(content) % _PADDED_BYTES)
         path = self._folder / f"{request.ticket.id}.age"
         self._opened_vault().write(path, padded)

@@ -4,7 +4,6 @@ import argparse
 import hashlib
 import sys
 from datetime import timedelta
-from typing import Final
 
 from msgspec.structs import replace
 
@@ -24,14 +23,14 @@ from tools.desk.rights.requests import (
     Suspended,
     closed,
     extended,
+    reason,
     refuse_name_in,
     with_step,
 )
 from tools.desk.rights.shown import print_findings
 from tools.desk.watchlist.vault import held_alone
 
-REQUESTS: Final = "requests"
-_DAY_NS: Final = 86_400 * 10**9
+_REMOVING = frozenset({"granted", "partly granted"})
 
 
 def begin(options: argparse.Namespace) -> int:
@@ -62,8 +61,7 @@ def extend(options: argparse.Namespace) -> int:
     """`rights extend --request ID --by WHO --reason TEXT`: once; the person is told."""
     desk = opened(options)
     with held_alone(desk.workplace.rights / ".lock"):
-        request = desk.cases.read(options.request)
-        refuse_name_in(options.reason, request)
+        request = _known(desk, options)
         later = extended(request, desk.today, desk.schedule.deadlines)
         _note(desk, later, "rights extended", options, until=later.ticket.deadline_on.isoformat())
         desk.cases.keep(with_step(later, desk.now_ns, options.by, f"extended: {options.reason}"))
@@ -75,17 +73,17 @@ def close(options: argparse.Namespace) -> int:
     """`rights close --request ID`: decide, do what was decided, and write the letter."""
     desk = opened(options)
     with held_alone(desk.workplace.rights / ".lock"):
-        request = desk.cases.read(options.request)
-        refuse_name_in(options.reason, request)
+        request = _known(desk, options)
         decision: Decision = options.decision or "answered"
-        done = closed(request, decision, desk.today)
+        done, removed = closed(request, decision, desk.today), list[Suspended]()
         head = _head(desk, request, options)
         confirmed = frozenset(options.same_person or ())
         # Searched in every case: how long an answer takes must not tell what it does not say.
         findings = desk.findings(request, options)
         _refuse_unknown(confirmed, findings)
-        removed = _remove(desk, request, decision, options)
-        if removed:
+        if decision in _REMOVING and request.ticket.kind == "delete":
+            request, removed = _delete(desk, request, findings, options)
+            done = closed(request, decision, desk.today)
             findings = desk.findings(request, options)
         letter = _letter(head, findings.certain(confirmed), decision, options)
         if not write_new(options.letter, letter):
@@ -176,12 +174,16 @@ def _letter(
     return disclosure(head, Disclosure(options.answer, found, decision, options.reason)).encode()
 
 
-def _remove(
-    desk: Desk, request: Request, decision: Decision, options: argparse.Namespace
-) -> list[Suspended]:
+def _delete(
+    desk: Desk, request: Request, findings: Findings, options: argparse.Namespace
+) -> tuple[Request, list[Suspended]]:
     """Remove what a granted deletion is about. Repeating it does what is left."""
-    if request.ticket.kind != "delete" or decision not in {"granted", "partly granted"}:
-        return []
+    confirmed = frozenset(options.same_person or ())
+    if options.decision == "granted" and not findings.certainly_entered(confirmed):
+        _refuse_empty(request, findings)
+    # An officer may be sure only now that it is the same person.
+    _, request = _suspend(desk, request, findings, options)
+    desk.cases.keep(request)
     removed = remove(request.suspended, desk.keeper)
     for one in removed:
         desk.journal.write(
@@ -192,7 +194,27 @@ def _remove(
             deployment=one.deployment,
             reference=one.reference_id,
         )
-    return removed
+    return request, removed
+
+
+def _refuse_empty(request: Request, findings: Findings) -> None:
+    """Refuse to tell a person of a deletion when nothing was deleted, and something is held."""
+    there = {one.entry.reference_id for one in findings.entered}
+    if there and not request.suspended:
+        raise ConfigurationError(
+            f"Nothing would be deleted, though this is in a register: {', '.join(sorted(there))}. "
+            "If it is the person's, say so with --same-person; if it is not, the request is "
+            "refused: there is nothing of theirs to delete."
+        )
+
+
+def _known(desk: Desk, options: argparse.Namespace) -> Request:
+    """Return the request of --request, after looking at what shall be written down of it."""
+    request = desk.cases.read(options.request)
+    options.reason = reason(options.reason)
+    refuse_name_in(options.reason, request)
+    refuse_name_in(options.by, request, "--by")
+    return request
 
 
 def _print_after(request: Request, removed: list[Suspended]) -> None:

@@ -7,9 +7,12 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from device.errors import StorageError
+from tools.desk.rights.journal import Journal
+from tools.desk.rights.keeping import rights_key_of
 from tools.desk.rights.manifests import Found, Manifests
 from tools.desk.rights.names import Agreement, Subject, agreement, digests_of
 from tools.desk.rights.requests import Request
+from tools.desk.rights.witness import Witness
 from tools.desk.watchlist.encryption import Identity
 from tools.desk.watchlist.entry import Entry
 from tools.desk.watchlist.folder import Deployment, Workplace
@@ -82,18 +85,8 @@ def manifests_of(workplace: Workplace, vault: Vault) -> Manifests:
 
     Raises StorageError: also when the key is lost, for no manifest could be searched by name then.
     """
-    return Manifests(workplace.manifests, rights_key_of(workplace, vault))
-
-
-def rights_key_of(workplace: Workplace, vault: Vault) -> bytes:
-    """Return the 32 bytes with which subjects are digested. Raises StorageError."""
-    if not workplace.rights_key.exists() and any(workplace.manifests.glob("*.manifest")):
-        raise StorageError(
-            f"{workplace.rights_key} is gone: without it no manifest can be searched by name. Take "
-            "it from the backup; a new one would not fit."
-        )
-    vault.make_key(workplace.rights_key)
-    return vault.key(workplace.rights_key)
+    witness = Witness(Journal(workplace.folder))
+    return Manifests(workplace.manifests, rights_key_of(workplace, vault), witness)
 
 
 def search(
@@ -134,8 +127,12 @@ def open_deployments(workplace: Workplace) -> list[Deployment]:
 
 
 def _never_began(deployment: Deployment) -> bool:
-    """Whether there is a key and nothing else: the command that makes both was interrupted."""
-    return {path.name for path in deployment.folder.iterdir()} <= {deployment.key.name}
+    """Whether there is a key and nothing else: the command that makes both was interrupted.
+
+    A lock, or what a write that was killed left, is nothing.
+    """
+    there = {path.name for path in deployment.folder.iterdir() if not path.name.startswith(".")}
+    return there <= {deployment.key.name}
 
 
 def _entered(register: Register, request: Request, key: bytes) -> Iterator[Entered]:

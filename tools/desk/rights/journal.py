@@ -34,6 +34,7 @@ EVENTS: Final[dict[str, frozenset[str]]] = {
     "rights removed": frozenset({"request", "by", "deployment", "reference"}),
     "rights closed": frozenset({"request", "by", "reason", "decision", "answer", "letter"}),
     "rights erased": frozenset({"by", "requests", "manifests", "years"}),
+    "manifests indexed": frozenset({"number", "files", "index"}),
     "hold added": frozenset({"hold", "alert", "device", "case", "approver", "until"}),
     "hold released": frozenset({"hold", "alert", "device", "case", "by", "reason"}),
 }

@@ -1,6 +1,7 @@
 """One version of one list, as the desk keeps it once it was published (R27). Pure; no I/O."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -26,9 +27,10 @@ class Kept(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Index(Struct, frozen=True, forbid_unknown_fields=True):
-    """The names of all files that there must be."""
+    """The names of all files that there must be. number: how often it was written."""
 
     files: list[str]
+    number: int = 0
     kind: Literal["passerby desk manifests 1"] = "passerby desk manifests 1"
 
 
@@ -59,6 +61,13 @@ def supersedes(newer: Manifest, older: Manifest) -> bool:
         newer.deployment == older.deployment
         and older.erased_at == UNKNOWN
         and name_of(newer) != name_of(older)
+    )
+
+
+def running_deployments(everything: Iterable[Kept]) -> frozenset[str]:
+    """Return the deployments of which a version is still in force."""
+    return frozenset(
+        one.manifest.deployment for one in everything if one.manifest.erased_at == UNKNOWN
     )
 
 

@@ -34,9 +34,11 @@ from tools.desk.rights.kept import (
     is_same,
     name_of,
     published_at,
+    running_deployments,
     supersedes,
 )
 from tools.desk.rights.names import Agreement, Subject, agreement, digests_of
+from tools.desk.rights.witness import Witness
 from tools.desk.watchlist.vault import held_alone
 
 INDEX: Final = "index.json"
@@ -50,7 +52,9 @@ class Found:
     """One listing that answers a question.
 
     agreement: how the name agreed; "reference id" where one was asked for. erased_at, reason: of
-    the list, "unknown" and empty while it runs. running: whether the list is still in force.
+    this version, "unknown" and empty while it is the newest. running: whether any version of the
+    deployment is still in force: whoever was on the version before is likely on this one too, so
+    a version that was only replaced is not "over" for anybody outside the desk (R38).
     """
 
     deployment: str
@@ -59,11 +63,7 @@ class Found:
     erased_at: str
     reason: str
     agreement: Agreement | Literal["reference id"]
-
-    @property
-    def running(self) -> bool:
-        """Whether this version of the list is still in force."""
-        return self.erased_at == UNKNOWN
+    running: bool
 
 
 class Manifests:
@@ -73,9 +73,13 @@ class Manifests:
     answer from an incomplete folder would be a wrong one.
     """
 
-    def __init__(self, folder: Path, rights_key: bytes) -> None:
-        """folder: `<workplace>/rights/manifests`, made when needed. rights_key: 32 bytes."""
+    def __init__(self, folder: Path, rights_key: bytes, witness: Witness | None = None) -> None:
+        """folder: `<workplace>/rights/manifests`, made when needed. rights_key: 32 bytes.
+
+        witness: who knows whether the index is the newest; None: nobody does.
+        """
         self._folder = folder
+        self._witness = witness
         self._rights_key = rights_key
         self._mac_key = hmac.new(rights_key, b"passerby manifests 1", hashlib.sha256).digest()
 
@@ -136,6 +140,8 @@ class Manifests:
 
         Over all deployments, running and erased, the oldest first. UTC since 1970.
         """
+        everything = self._all()
+        running = running_deployments(everything)
         return [
             Found(
                 kept.manifest.deployment,
@@ -144,8 +150,9 @@ class Manifests:
                 kept.manifest.erased_at,
                 kept.manifest.reason,
                 agrees,
+                kept.manifest.deployment in running,
             )
-            for kept in self._all()
+            for kept in everything
             for one, agrees in self._agreeing(kept, subject, reference_id)
             for listing in kept.manifest.listed(one, from_ns, until_ns)
         ]
@@ -204,6 +211,16 @@ class Manifests:
 
     def _index(self) -> Index:
         path = self._folder / INDEX
+        index = self._index_as_it_is(path)
+        newest = self._witness.newest() if self._witness is not None else 0
+        if index.number < newest:
+            raise StorageError(
+                f"{path} is not the newest: the journal knows of a newer one, and nobody can tell "
+                "which manifests are missing. Take the folder from the newest backup."
+            )
+        return index
+
+    def _index_as_it_is(self, path: Path) -> Index:
         if not path.exists():
             if any(self._folder.glob(f"*{SUFFIX}")):
                 raise StorageError(
@@ -240,11 +257,17 @@ class Manifests:
         self._seal(self._folder / name_of(kept.manifest), kept)
 
     def _write_index(self, files: set[str]) -> None:
-        self._seal(self._folder / INDEX, Index(sorted(files)))
+        index = Index(sorted(files), self._index().number + 1)
+        digest = self._seal(self._folder / INDEX, index)
+        # Afterwards: a kill in between leaves an index that is newer than the journal knows.
+        if self._witness is not None:
+            self._witness.note(index.number, len(files), digest)
 
-    def _seal(self, path: Path, part: Struct) -> None:
+    def _seal(self, path: Path, part: Struct) -> str:
         content = msgspec.json.encode(part, order="sorted")
-        write_atomically(path, self._mac(content) + b"\n" + content)
+        sealed = self._mac(content) + b"\n" + content
+        write_atomically(path, sealed)
+        return hashlib.sha256(sealed).hexdigest()
 
     def _mac(self, content: bytes) -> bytes:
         return hmac.new(self._mac_key, content, hashlib.sha256).hexdigest().encode()

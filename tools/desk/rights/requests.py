@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Final, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
@@ -32,7 +33,19 @@ REQUEST_ID: Final = r"^q-[0-9a-f]{16}\Z"
 RequestId = Annotated[str, Meta(pattern=REQUEST_ID)]
 Person = Annotated[str, Meta(min_length=2, max_length=200)]
 Text = Annotated[str, Meta(min_length=3, max_length=2000)]
+LONGEST_REASON: Final = 300
+"""Characters of a reason: what the journal keeps of one."""
+_LEAST_REASON: Final = 3
 _NAMING_LETTERS: Final = 3
+_OPTIONS: Final = {
+    "born_on": "--born",
+    "reference_id": "--reference",
+    "wrong": "--wrong",
+    "checked_by": "--checked-by",
+    "received_on": "--received",
+    "name": "--name",
+    "by": "--by",
+}
 
 
 class Step(Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,10 +151,38 @@ def open_request(asked: Asked, today: date, deadlines: Deadlines) -> Request:
         born_on=asked.born_on,
         reference_id=asked.reference_id,
         wrong=asked.wrong,
-        checked_by=asked.checked_by.strip(),
+        checked_by=person(asked.checked_by, "--checked-by"),
     )
     _ = request.subject  # raises what a name and a birth date must look like
-    return request
+    refuse_name_in(request.checked_by, request, "--checked-by")
+    return checked(request)
+
+
+def checked(request: Request) -> Request:
+    """Return a request that can be written and read again. Raises ConfigurationError.
+
+    Nothing checks a struct when it is made: without this a text that is too long would be written,
+    and never be readable again.
+    """
+    try:
+        return msgspec.json.decode(msgspec.json.encode(request), type=Request)
+    except msgspec.ValidationError as error:
+        # Without what was given: a fault may name the person.
+        fault, _, place = str(error).partition(" - at ")
+        field = place.strip("`$").rpartition(".")[2]
+        raise ConfigurationError(f"{_OPTIONS.get(field, field)} cannot be kept: {fault}.") from None
+    except UnicodeEncodeError as error:
+        raise ConfigurationError("What was given is no text in UTF-8: type it again.") from error
+
+
+def person(text: str, option: str) -> str:
+    """Return who does something, with blanks evened out. Raises ConfigurationError."""
+    return _plain(text, option, 2, 200)
+
+
+def reason(text: str) -> str:
+    """Return a reason, with blanks evened out. Raises ConfigurationError."""
+    return _plain(text, "--reason", _LEAST_REASON, LONGEST_REASON)
 
 
 def extended(request: Request, today: date, deadlines: Deadlines) -> Request:
@@ -187,15 +228,17 @@ def in_order(tickets: list[Ticket], today: date) -> list[Ticket]:
     )
 
 
-def refuse_name_in(text: str, request: Request) -> None:
+def refuse_name_in(text: str, request: Request, option: str = "--reason") -> None:
     """Raise ConfigurationError when a text for the journal names the person (R39, R56)."""
     if request.name is None:
         return
-    naming = {word for word in words_of(request.name) if len(word) >= _NAMING_LETTERS}
-    naming |= {f"{word}s" for word in naming}  # "Smith's"
-    if naming & set(words_of(text)):
+    words, said = set(words_of(request.name)), set(words_of(text))
+    found = {word for word in words if {word, f"{word}s"} & said}  # "Smith's"
+    long = any(len(word) >= _NAMING_LETTERS for word in found)
+    # Short words alone are words of a text too ("an", "do"); all of a name together are the name.
+    if long or len(found) > 1 or found == words:
         raise ConfigurationError(
-            "--reason goes into the journal, which holds no names: write it without the person's."
+            f"{option} goes into the journal, which holds no names: write it without the person's."
         )
 
 
@@ -209,12 +252,17 @@ def _check_asked(asked: Asked, today: date) -> None:
         )
     if asked.received_on > today:
         raise ConfigurationError("--received lies in the future.")
-    if len(asked.checked_by.strip()) <= 1:
-        raise ConfigurationError("--checked-by must say who made sure that it is this person.")
     if (asked.kind == "correct") != (asked.wrong is not None):
         raise ConfigurationError(
             "A correction, and nothing else, says with --wrong what is wrong and what is right."
         )
+
+
+def _plain(text: str, option: str, least: int, most: int) -> str:
+    found = " ".join(text.split())
+    if not least <= len(found) <= most or not found.isprintable():
+        raise ConfigurationError(f"{option} takes {least} to {most} characters of plain text.")
+    return found
 
 
 def _days(period: str) -> timedelta:

@@ -30,6 +30,8 @@ def print_findings(request: Request, findings: Findings) -> None:
         print("found: nothing.")
     for one in findings.listed:
         end = "in force" if one.running else f"over: {one.reason}"
+        if one.running and one.reason:
+            end += f"; this version was {one.reason}"
         print(
             f"on a list: {one.listing.reference_id}, from {one.listing.from_at} to "
             f"{one.listing.until_at}\n"

@@ -40,8 +40,9 @@ def new(options: argparse.Namespace) -> int:
         offences=offences,
         recipients=list(vault.recipients),
     )
-    vault.make_key(deployment.key)
+    # The key last: a register without one has ended, and stops nobody.
     vault.write(deployment.register, encode_register(register))
+    vault.make_key(deployment.key)
     print(deployment.folder)
     print(f"Keepers who may read it: {len(vault.recipients)}.")
     print(f"Offence classes: {', '.join(offences.ids)}.")

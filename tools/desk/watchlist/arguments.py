@@ -62,7 +62,12 @@ def _add_keepers(actions: "argparse._SubParsersAction[argparse.ArgumentParser]")
     _add_passphrase(create)
     create.set_defaults(call=_later("keepers", "create"))
     admit = steps.add_parser("admit", help="encrypt a deployment for all of recipients.txt")
-    add_keeper(admit)
+    place = admit.add_mutually_exclusive_group(required=True)
+    place.add_argument("--deployment", type=Path, metavar="DIR")
+    place.add_argument(
+        "--workplace", type=Path, metavar="DIR", help="the rights key and the requests only"
+    )
+    _add_identity(admit)
     admit.set_defaults(call=_later("keepers", "admit"))
 
 
@@ -154,6 +159,11 @@ def _add_end(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     end = actions.add_parser("end", help="destroy the key, then everything but the manifest")
     end.add_argument("--reason", required=True, metavar="TEXT")
     end.add_argument("--yes", action="store_true", help="do not ask")
+    end.add_argument(
+        "--gateway-gone",
+        action="store_true",
+        help="the database of the gateway that had the key is destroyed; --config cannot be given",
+    )
     _add_config(end)
     add_keeper(end)
     end.set_defaults(call=_later("ending", "end"))

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from device.errors import MessageError
-from device.protocol.authorisation import Authorisation, check_authorisation
+from device.protocol.alert import ModelHash
+from device.protocol.authorisation import Authorisation, check_authorisation, same_person
 from device.protocol.identifiers import utc_ns
 from tools.desk.watchlist.admission import over_the_cap
 from tools.desk.watchlist.evaluation import covers
@@ -50,11 +51,7 @@ def two_people(authorisation: Authorisation) -> list[str]:
         for office in ("officer", "custodian")
         if not _names_something(getattr(authorisation, office))
     ]
-    one, other = (
-        "".join(filter(str.isalnum, text.casefold()))
-        for text in (authorisation.officer, authorisation.custodian)
-    )
-    if one == other:
+    if same_person(authorisation.officer, authorisation.custodian):
         faults.append("officer and custodian are one person: two people sign a list (R5)")
     return faults
 
@@ -111,6 +108,21 @@ def announced(authorisation: Authorisation, now_ns: int) -> list[str]:
     if not _names_something(signage.attested_by):
         faults.append("signage.attested_by names nobody: write who saw the notice (R36)")
     return faults
+
+
+def enrolled_with(authorisation: Authorisation, embedder: ModelHash | None) -> list[str]:
+    """R34: the embedder that made the templates is one of the authorised models.
+
+    embedder: the register's; None while the list has no photograph.
+    """
+    if embedder is None or embedder in authorisation.models:
+        return []
+    fault = (
+        f"the list was made with the embedder {embedder.name} ({embedder.sha256[:12]}…), which is "
+        "not authorised: authorise that one, or enrol the photographs anew in a new deployment "
+        "(R34)"
+    )
+    return [fault]
 
 
 def ahead(authorisation: Authorisation, now_ns: int) -> list[str]:

@@ -1,22 +1,26 @@
 """`watchlist end`: a deployment is over. Its key goes first, everything else after it (R24, R27).
 
-The command may be killed at any point and repeated: each step looks for what is left to do.
+The command may be killed at any point and repeated, also when nothing but the gateway or the
+manifest is left to be told. What is damaged holds up no erasure: it is said at the end.
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Sequence
 
 from device.errors import ConfigurationError, PasserbyError, StorageError
-from device.protocol.bundle import LOCAL_KEYS, WATCHLIST
+from device.protocol.bundle import LOCAL_KEYS, METADATA, WATCHLIST
 from device.protocol.identifiers import utc_text
+from tools.desk.rights.findings import manifests_of
 from tools.desk.shown import shown_device
 from tools.desk.watchlist.folder import Deployment
-from tools.desk.watchlist.publication import Gateway, manifests_of
-from tools.desk.watchlist.session import opened
-from tools.desk.watchlist.upkeep import devices_of, forget_staged
-from tools.desk.watchlist.vault import destroy
+from tools.desk.watchlist.gateway import Gateway
+from tools.desk.watchlist.marks import devices_at_gateway, forget_gateway, is_at_gateway
+from tools.desk.watchlist.naming import refuse_names
+from tools.desk.watchlist.public import devices_in_public, repository_of
+from tools.desk.watchlist.session import Ending, opened_to_end
+from tools.desk.watchlist.upkeep import devices_and_faults
+from tools.desk.watchlist.vault import DESTROYED, destroy, destroy_leftovers
 
 
 def end(options: argparse.Namespace) -> int:
@@ -26,52 +30,88 @@ def end(options: argparse.Namespace) -> int:
         raise ConfigurationError("--reason must say why it ends; the manifest keeps it.")
     if not options.yes:
         _confirm(f"The deployment {options.deployment.name} shall end, for good.")
-    with opened(options) as session:
-        deployment, at = session.deployment, utc_text(session.now_ns)
-        devices = devices_of(session)
-        manifests = manifests_of(session)
+    with opened_to_end(options) as ending:
+        deployment = ending.deployment
+        if ending.session is not None:
+            refuse_names(options.reason, "--reason", ending.session.register)
+        _refuse_half(ending, options)
         gateway = Gateway(options.config) if options.config is not None else None
+        devices, unread = _devices(ending)
         # From here on nobody can open the list any more, whatever else goes wrong.
         destroy(deployment.key)
-        faults = _end_at_gateway(gateway, deployment, devices, reason) if gateway else []
-        manifests.ended(deployment.id, at, reason)
-        forget_staged(session)
-        _erase_sealed(deployment)
-        destroy(deployment.templates)
-        destroy(deployment.authorisation)
-        destroy(deployment.register)
+        untold = _end_at_gateway(gateway, deployment, devices, reason) if gateway else []
+        _erase(deployment)
+        if not untold and (gateway is not None or options.gateway_gone):
+            forget_gateway(deployment)
+        faults = [*unread, *_end_manifest(ending, reason)]
     print(f"{deployment.id}: key, register and templates are destroyed; the manifest stays.")
-    _tell(devices, asked=gateway is not None and not faults)
+    _tell(devices, asked=gateway is not None and not untold)
+    if untold:
+        raise StorageError(
+            f"Here it is over, but the gateway still has to be told: {'; '.join(untold)} Repeat "
+            "the command."
+        )
     if faults:
-        raise StorageError(f"Here it is over, but the gateway still has to be told: {faults[0]}")
+        raise StorageError(
+            f"It is over and erased, but something was damaged: {'; '.join(faults)} Mend it, and "
+            "repeat the command."
+        )
     return 0
+
+
+def _refuse_half(ending: Ending, options: argparse.Namespace) -> None:
+    """Refuse to end here alone what a gateway can still open."""
+    register = ending.session.register if ending.session is not None else None
+    there = is_at_gateway(ending.deployment) or (register is not None and register.at_gateway)
+    if there and options.config is None and not options.gateway_gone:
+        raise ConfigurationError(
+            "A gateway has the key of this deployment: name it with --config desk.toml, so that it "
+            "is destroyed there too. If its database is destroyed already: --gateway-gone (R24)."
+        )
+
+
+def _devices(ending: Ending) -> tuple[list[str], list[str]]:
+    if ending.session is not None:
+        return devices_and_faults(ending.session)
+    public, faults = devices_in_public(ending.deployment)
+    return sorted({*public, *devices_at_gateway(ending.deployment)}), faults
 
 
 def _end_at_gateway(
     gateway: Gateway, deployment: Deployment, devices: Sequence[str], reason: str
 ) -> list[str]:
     """Return what the gateway could not do: that must hold up no erasure here."""
-    unlocks = import_module("tools.desk.gateway.unlocking").Unlocks(gateway.database)
-    bundles = import_module("tools.desk.gateway.bundles").Bundles(gateway.database)
-    steps: list[Callable[[], object]] = [lambda: unlocks.destroy(deployment.id)]
-    for source in devices:
-        steps.append(lambda source=source: gateway.order([source], "end", reason))  # type: ignore[misc]
-        steps.append(lambda source=source: bundles.withdraw([source]))  # type: ignore[misc]
-    faults = []
-    for step in steps:
-        try:
-            step()
-        except PasserbyError as error:
-            faults.append(str(error))
-    return faults
+    return [*gateway.destroy(deployment), *gateway.end(deployment, devices, reason)]
+
+
+def _erase(deployment: Deployment) -> None:
+    """Destroy templates, names and the sealed list, the register last. Raises StorageError."""
+    if (deployment.repository / METADATA).is_dir():
+        repository_of(deployment).clear()
+    _erase_sealed(deployment)
+    destroy_leftovers(deployment.folder, deployment.written)
+    destroy(deployment.templates)
+    destroy(deployment.authorisation)
+    destroy(deployment.register)
+
+
+def _end_manifest(ending: Ending, reason: str) -> list[str]:
+    """Note the end in the manifest; return what is damaged."""
+    try:
+        manifests = manifests_of(ending.deployment.workplace, ending.vault)
+        manifests.ended(ending.deployment.id, utc_text(ending.now_ns), reason)
+    except PasserbyError as error:
+        return [str(error)]
+    return []
 
 
 def _erase_sealed(deployment: Deployment) -> None:
     """Remove the ciphertext, and the keys for local devices, from what is published and staged."""
     targets = deployment.repository / "targets"
     try:
-        for name in (WATCHLIST, LOCAL_KEYS):
-            for path in sorted(targets.glob(f"*.{name}")):
+        # Temporary files of a publishing that was killed are named after these.
+        for name in (f"*.{WATCHLIST}*", f"*.{LOCAL_KEYS}*", f"{DESTROYED}*"):
+            for path in sorted(targets.glob(name)):
                 destroy(path)
     except OSError as error:
         raise StorageError(f"{targets} cannot be read ({error.strerror or error}).") from error

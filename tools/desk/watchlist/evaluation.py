@@ -16,6 +16,7 @@ from device.errors import ConfigurationError
 from device.protocol.alert import ModelHash
 from device.protocol.authorisation import Threshold
 from device.vision.catalogue import ModelEntry
+from tools.desk.watchlist.regular import beginning_of
 
 COVERED_TENTHS: Final = 9
 """An evaluation covers a list when it had this many tenths of its length at least (R29)."""
@@ -46,7 +47,7 @@ class Statement(Struct, frozen=True):
 def read_statement(path: Path) -> Statement:
     """Return the statement of a file. Raises ConfigurationError."""
     try:
-        content = path.read_bytes()
+        content = beginning_of(path, LARGEST_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read ({error.strerror or error}): --evaluation names the threshold "

@@ -13,6 +13,8 @@ and in <workplace>/<deployment>:
     authorisation.age    the draft of what two people sign
     deployment.key.age   32 bytes; without them the list is noise
     sealed.json          counts and digests, for those who sign
+    gateway.json         devices for which a gateway has the key (`marks`)
+    withdrawn            what is published must not be given out any more (`marks`)
     bundle/              the signed repository: public files only
 """
 
@@ -122,9 +124,26 @@ class Deployment:
         return self.folder / "sealed.json"
 
     @property
+    def at_gateway(self) -> Path:
+        """Which devices a gateway gives the key to; gone once it was told that it is over."""
+        return self.folder / "gateway.json"
+
+    @property
+    def withdrawn(self) -> Path:
+        """There while what is published lists somebody who was suspended or revoked since."""
+        return self.folder / "withdrawn"
+
+    @property
     def lock(self) -> Path:
         """Held by the one command that writes."""
         return self.folder / ".lock"
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Names of all files that are replaced in one step: a kill may leave temporary ones."""
+        secret = (self.register, self.templates, self.authorisation, self.key)
+        public = (self.shown, self.at_gateway, self.withdrawn)
+        return tuple(path.name for path in (*secret, *public))
 
     @property
     def has_ended(self) -> bool:

@@ -1,7 +1,7 @@
 """Keepers: the people who may read names. Each has an identity file that a passphrase protects.
 
 `keeper create` makes one and enters its public half in `recipients.txt`; `keeper admit` encrypts a
-deployment anew for everybody who stands there now.
+deployment, and what the desk keeps of rights, anew for everybody who stands there now.
 """
 
 import argparse
@@ -12,10 +12,12 @@ import msgspec
 
 from device.errors import ConfigurationError, StorageError
 from device.files import write_atomically, write_new
+from tools.desk.rights.keeping import admit_to_workplace
 from tools.desk.watchlist.encryption import Identity
 from tools.desk.watchlist.folder import Deployment, Workplace
 from tools.desk.watchlist.passphrases import decrypt_with_passphrase, encrypt_with_passphrase
 from tools.desk.watchlist.register import decode_register, encode_register
+from tools.desk.watchlist.regular import beginning_of
 from tools.desk.watchlist.vault import Vault, held_alone
 
 _LARGEST_BYTES = 65_536
@@ -48,23 +50,37 @@ def create(options: argparse.Namespace) -> int:
 
 
 def admit(options: argparse.Namespace) -> int:
-    """`keeper admit --deployment DIR --keeper FILE`: encrypt anew for all of recipients.txt."""
-    deployment = Deployment.at(options.deployment)
-    with held_alone(deployment.lock):
-        identity = open_identity(options.keeper, options.keeper_passphrase_file)
-        vault = Vault.of(deployment.workplace.recipients, identity)
-        register = decode_register(vault.read(deployment.register))
-        files = (deployment.templates, deployment.authorisation, deployment.key)
-        for path in (*files, deployment.workplace.rights_key):
-            if path.exists():
-                vault.write(path, vault.read(path))
-        # Last: until then the next command says that something is not finished.
-        admitted = msgspec.structs.replace(register, recipients=list(vault.recipients))
-        vault.write(deployment.register, encode_register(admitted))
+    """`keeper admit --deployment DIR --keeper FILE`: encrypt anew for all of recipients.txt.
+
+    With --workplace instead: only what outlives deployments, the rights key and the requests.
+    """
+    deployment = None if options.deployment is None else Deployment.at(options.deployment)
+    workplace = deployment.workplace if deployment else Workplace(options.workplace.absolute())
+    identity = open_identity(options.keeper, options.keeper_passphrase_file)
+    vault = Vault.of(workplace.recipients, identity)
+    if deployment is not None:
+        with held_alone(deployment.lock):
+            _admit_to(deployment, vault)
+    admit_to_workplace(workplace, vault)
     for recipient in vault.recipients:
         print(f"may read now: {recipient}")
     print("Tell the auditor who was admitted, and why.")
     return 0
+
+
+def _admit_to(deployment: Deployment, vault: Vault) -> None:
+    if not deployment.register.exists():
+        raise StorageError(
+            f"The deployment {deployment.id} has ended. What is left of it stands with the desk's "
+            "requests: give --workplace instead of --deployment."
+        )
+    register = decode_register(vault.read(deployment.register))
+    for path in (deployment.templates, deployment.authorisation, deployment.key):
+        if path.exists():
+            vault.write(path, vault.read(path))
+    # Last: until then the next command says that something is not finished.
+    admitted = msgspec.structs.replace(register, recipients=list(vault.recipients))
+    vault.write(deployment.register, encode_register(admitted))
 
 
 def open_identity(file: Path | None, passphrase_file: Path | None) -> Identity:
@@ -75,7 +91,7 @@ def open_identity(file: Path | None, passphrase_file: Path | None) -> Identity:
     if file is None:
         raise ConfigurationError("Name your identity file with --keeper FILE.")
     try:
-        sealed = file.read_bytes()[: _LARGEST_BYTES + 1]
+        sealed = beginning_of(file, _LARGEST_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(
             f"The identity file {file} cannot be read ({error.strerror or error}); "

@@ -10,6 +10,9 @@ from msgspec import Meta, Struct
 
 from device.errors import ConfigurationError
 from tools.desk.watchlist.entry import OffenceClass
+from tools.desk.watchlist.regular import beginning_of
+
+_LARGEST_BYTES = 1_000_000
 
 
 class Offences(Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,13 +31,15 @@ class Offences(Struct, frozen=True, forbid_unknown_fields=True):
 def read_offences(path: Path) -> Offences:
     """Return the offences of a file. Raises ConfigurationError."""
     try:
-        found = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Offences)
+        content = beginning_of(path, _LARGEST_BYTES).decode()
+        found = msgspec.convert(tomllib.loads(content), Offences)
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"{path} does not exist: --offences names the list of serious offences; "
             "firmware_config/offences.toml is one."
         ) from error
-    except (OSError, UnicodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
+        # A number of thousands of digits is a ValueError, a deep nesting a RecursionError.
         raise ConfigurationError(f"{path} is no list of offences: {error}.") from error
     if len(set(found.ids)) != len(found.ids):
         raise ConfigurationError(f"{path} names an offence class twice: remove one.")

@@ -7,7 +7,7 @@ and the evaluation is added by `authorising`, so that nobody types a digest or a
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -25,7 +25,9 @@ from device.protocol.authorisation import (
     Window,
 )
 from device.protocol.identifiers import utc_text
+from tools.desk.watchlist.regular import beginning_of
 
+LARGEST_BYTES: Final = 1024 * 1024
 Moment = Annotated[datetime, Meta(tz=True)]
 SiteDevice = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}/[a-z0-9][a-z0-9-]{0,31}\Z")]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -93,12 +95,18 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 def read_plan(path: Path) -> Plan:
     """Return the plan of a TOML file. Raises ConfigurationError, naming the key."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Plan)
+        content = beginning_of(path, LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            raise ConfigurationError(f"{path} is too large for an authorisation's plan.")
+        return msgspec.convert(tomllib.loads(content.decode()), Plan)
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"{path} does not exist: examples/authorisation.toml shows what it says."
         ) from error
-    except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigurationError(f"{path} is nested too deeply for a plan.") from error
+    except (OSError, ValueError) as error:
+        # Of it no text, no TOML, or a number with thousands of digits.
         raise ConfigurationError(f"{path} cannot be read ({error}).") from error
     except msgspec.ValidationError as error:
         raise ConfigurationError(
@@ -108,7 +116,12 @@ def read_plan(path: Path) -> Plan:
 
 def text_of(moment: datetime) -> str:
     """Return a moment as messages have it, in UTC. Raises ConfigurationError before 1970."""
-    elapsed = (moment - _EPOCH).total_seconds()
+    try:
+        elapsed = (moment.astimezone(UTC) - _EPOCH).total_seconds()
+    except OverflowError as error:
+        raise ConfigurationError(
+            f"{moment.isoformat()} is a day that there is not in UTC: correct the year."
+        ) from error
     if elapsed < 0:
         raise ConfigurationError(f"{moment.isoformat()} is too long ago: correct the year.")
     return utc_text(int(elapsed * 1000) * 1_000_000)

@@ -1,137 +1,138 @@
-"""What signers are shown before they sign, and what follows once a list is published."""
+"""Publishing: the register and the manifest come first, the gateway afterwards, under one lock."""
 
 import argparse
-import hashlib
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from device.errors import ConfigurationError, StorageError
+from device.protocol.alert import ListVersion
 from device.protocol.authorisation import Authorisation
 from device.protocol.bundle import WATCHLIST
-from device.protocol.event import Sha256
 from device.protocol.identifiers import utc_text
 from device.protocol.manifest import Listing, Manifest
 from tools.desk.watchlist.folder import Deployment
+from tools.desk.watchlist.gateway import Gateway
+from tools.desk.watchlist.marks import (
+    mark_gateway,
+    refuse_withdrawn,
+    unmark_withdrawn,
+)
+from tools.desk.watchlist.public import (
+    published_parts,
+    refuse_other,
+    refuse_without_manifest,
+    repository_of,
+)
 from tools.desk.watchlist.register import Register, Sealed
 from tools.desk.watchlist.session import Session, opened
-
-_LARGEST_BYTES = 1 << 20
-
-
-class Shown(Struct, frozen=True, forbid_unknown_fields=True):
-    """`sealed.json`: of the list that is ready. digests: SHA-256 by target. No name, no id."""
-
-    authorisation: Authorisation
-    entries: int
-    categories: dict[str, int]
-    offences: dict[str, int]
-    digests: dict[str, Sha256]
-    kind: Literal["passerby sealed summary 1"] = "passerby sealed summary 1"
+from tools.desk.watchlist.vault import held_alone
 
 
-def shown_of(
-    authorisation: Authorisation, register: Register, targets: Mapping[str, bytes]
-) -> bytes:
-    """Return the content of `sealed.json`."""
-    entries = register.entries
-    shown = Shown(
-        authorisation=authorisation,
-        entries=len(entries),
-        categories=dict(sorted(Counter(entry.category for entry in entries).items())),
-        offences=dict(sorted(Counter(entry.offence_class for entry in entries).items())),
-        digests={name: hashlib.sha256(content).hexdigest() for name, content in targets.items()},
-    )
-    return msgspec.json.format(msgspec.json.encode(shown))
+class Publishing:
+    """A deployment that is being published: nobody else changes it until the block ends."""
+
+    def __init__(self, session: Session, sealed: Sealed, config: Path | None) -> None:
+        self._session = session
+        self._sealed = sealed
+        self._gateway = Gateway(config) if config is not None else None
+
+    def follow(self) -> None:
+        """After publishing: note the devices, and hand key and bundle to the gateway, if any.
+
+        May be repeated. Raises StorageError, ConfigurationError: what is published stays so.
+        """
+        deployment = self._session.deployment
+        repository_of(deployment).verify()
+        targets, authorisation = _published(deployment)
+        refuse_other({WATCHLIST: self._sealed.sealed_sha256}, targets)
+        unmark_withdrawn(deployment)
+        self._remember(authorisation)
+        if self._gateway is not None:
+            self._hand_over(self._gateway, authorisation)
+
+    def _remember(self, authorisation: Authorisation) -> None:
+        register, named = self._session.register, set(authorisation.devices)
+        self._session.keep(
+            msgspec.structs.replace(
+                register,
+                devices=sorted(named | set(register.devices)),
+                dropped=sorted(set(register.dropped) - named),
+                at_gateway=register.at_gateway or self._gateway is not None,
+            )
+        )
+
+    def _hand_over(self, gateway: Gateway, authorisation: Authorisation) -> None:
+        session, deployment = self._session, self._session.deployment
+        # Noted before the gateway has it: a kill in between must not leave a key behind.
+        mark_gateway(deployment, session.register.devices)
+        key = session.vault.key(deployment.key)
+        gateway.keep(deployment, authorisation, key, self._sealed.sealed_sha256)
+        gateway.offer(deployment, authorisation)
+        self._drop(gateway, authorisation)
+
+    def _drop(self, gateway: Gateway, authorisation: Authorisation) -> None:
+        """Tell those that no plan names any more that it is over for them, once."""
+        session, register = self._session, self._session.register
+        left = set(register.devices) - set(authorisation.devices) - set(register.dropped)
+        why = "This device was left out of the plan"
+        faults = gateway.end(session.deployment, sorted(left), why)
+        if faults:
+            raise StorageError(
+                "It is published, but not every device that was left out could be told "
+                f"({'; '.join(faults)}): correct that, and repeat this command."
+            )
+        dropped = sorted(left | set(register.dropped))
+        session.keep(msgspec.structs.replace(register, dropped=dropped))
 
 
-def read_shown(deployment: Path) -> Shown:
-    """Return what was sealed. Raises StorageError: nothing was, or it is damaged."""
-    path = Deployment.at(deployment).shown
-    try:
-        return msgspec.json.decode(path.read_bytes()[:_LARGEST_BYTES], type=Shown)
-    except FileNotFoundError as error:
-        raise StorageError(
-            f"Nothing is sealed in {deployment}: `passerby-desk watchlist seal` comes first."
-        ) from error
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise StorageError(f"{path} is damaged: seal the list again.") from error
+@contextmanager
+def publishing(options: argparse.Namespace) -> Iterator[Publishing]:
+    """Hold the deployment while it is published; its manifest is kept before anything gets out.
 
-
-def digests(deployment: Path) -> dict[str, str]:
-    """Return the SHA-256 of each target that `summary` speaks of. Raises StorageError."""
-    return dict(read_shown(deployment).digests)
-
-
-def summary(deployment: Path) -> list[str]:
-    """Return what the officer and the custodian read before they sign.
-
-    Raises StorageError when it does not speak of the very files that wait for their signatures.
+    options: deployment, keeper, keeper_passphrase_file; config may be None. Raises StorageError
+    when what waits is not what was sealed last, or lists somebody who is not to be listed now.
     """
-    shown = read_shown(deployment)
-    _refuse_other(shown.digests, _repository(deployment).staged())
-    signed = shown.authorisation
-    threshold = signed.threshold
-    return [
-        f"Deployment    {signed.deployment}, version {signed.version}",
-        f"Objective     {signed.objective}",
-        f"Place         {signed.place}",
-        f"Devices       {', '.join(signed.devices)}",
-        *(f"Window        {one.begins_at} to {one.ends_at}" for one in signed.windows),
-        f"Legal basis   {signed.legal_basis}",
-        f"Assessment    {signed.impact_assessment}",
-        f"Signage       {_signage(signed)}",
-        f"Mode          {signed.mode}",
-        f"Entries       {shown.entries} of {signed.list_cap} at most",
-        *(f"  category    {count:5d}  {name}" for name, count in shown.categories.items()),
-        *(f"  offence     {count:5d}  {name}" for name, count in shown.offences.items()),
-        f"Threshold     {threshold.threshold:.4f} ({threshold.kind}); floor {threshold.floor:.4f}",
-        f"              {threshold.words}",
-        *(f"Model         {one.role} {one.name} {one.sha256}" for one in signed.models),
-        f"Retention     alerts {signed.retention.alerts_h:g} h",
-        f"              list {signed.retention.watchlist_h:g} h after the last window",
-        f"Pilot ends    {signed.pilot_ends_at}; then: {signed.exit_evaluation}",
-        f"Officer       {signed.officer}",
-        f"Custodian     {signed.custodian}",
-        *(f"SHA-256       {digest}  {name}" for name, digest in sorted(shown.digests.items())),
-    ]
-
-
-def after_publish(deployment: Path, options: argparse.Namespace) -> None:
-    """Keep the manifest, and hand keys and bundle to the gateway when --config names one.
-
-    options: deployment, keeper, keeper_passphrase_file; config may be None. May be repeated.
-    Raises StorageError, ConfigurationError.
-    """
-    if Deployment.at(deployment).folder != Deployment.at(options.deployment).folder:
-        raise ConfigurationError("Another deployment was published than is opened.")
     with opened(options) as session:
-        sealed = session.register.sealed
-        if sealed is None:
-            raise StorageError("The register knows of no sealed list: seal and publish it again.")
-        public = _repository(session.deployment.folder).published()
-        _refuse_other({WATCHLIST: sealed.sealed_sha256}, public and public.targets.signed)
-        _keep_manifest(session, sealed)
+        session.refuse_ended()
+        deployment = session.deployment
+        repository = repository_of(deployment)
+        waits, public = repository.staged(), repository.published()
+        # What is published already is published again after a crash.
+        bundle = waits or (public and public.targets.signed)
+        sealed = _sealed(session, bundle.targets if bundle is not None else {})
         config: Path | None = getattr(options, "config", None)
-        if config is not None:
-            _hand_over(session, config)
+        made = Publishing(session, sealed, config)
+        _keep_manifest(session, sealed)
+        yield made
+
+
+@contextmanager
+def steady(deployment: Path) -> Iterator[None]:
+    """Hold a deployment whose published list may be given out as it is. Raises StorageError."""
+    found = Deployment.at(deployment)
+    with held_alone(found.lock):
+        if found.has_ended:
+            raise StorageError(f"The deployment {found.id} has ended: nothing is given out.")
+        refuse_withdrawn(found)
+        refuse_without_manifest(found)
+        yield
 
 
 def after_refresh(deployment: Path, config: Path) -> None:
-    """Offer the bundle with its new timestamp to the devices. Raises as `after_publish` does."""
-    shown = read_shown(deployment)
-    public = _repository(deployment).published()
-    _refuse_other(shown.digests, public and public.targets.signed)
-    _offer(Gateway(config), deployment, shown.authorisation)
+    """Offer the bundle with its new timestamp to the devices, within `steady`.
+
+    Raises StorageError, ConfigurationError.
+    """
+    found = Deployment.at(deployment)
+    repository_of(found).verify()
+    _, authorisation = _published(found)
+    Gateway(config).offer(found, authorisation)
 
 
 def manifests_of(session: Session) -> Any:  # noqa: ANN401 - loaded late
@@ -140,20 +141,29 @@ def manifests_of(session: Session) -> Any:  # noqa: ANN401 - loaded late
     return findings.manifests_of(session.deployment.workplace, session.vault)
 
 
-def _repository(deployment: Path) -> Any:  # noqa: ANN401 - loaded late
-    folder = Deployment.at(deployment).repository
-    return import_module("tools.desk.repository.repository").Repository(folder)
+def _published(deployment: Deployment) -> tuple[dict[str, Any], Authorisation]:
+    found = published_parts(deployment)
+    if found is None:
+        raise ConfigurationError(f"Nothing is published in {deployment.folder} yet.")
+    return found
 
 
-def _refuse_other(digests: Mapping[str, str], bundle: Any) -> None:  # noqa: ANN401 - of TUF
-    """Raise StorageError unless a bundle has the files that these digests name."""
-    found = bundle.targets if bundle is not None else {}
-    there = {name: target.hashes.get("sha256") for name, target in found.items()}
-    if any(there.get(name) != digest for name, digest in digests.items()):
+def _sealed(session: Session, targets: Mapping[str, Any]) -> Sealed:
+    """Return what was sealed, if that is what waits and everybody on it may still be listed."""
+    register = session.register
+    sealed = register.sealed
+    if sealed is None:
+        raise StorageError("The register knows of no sealed list: seal and publish it again.")
+    if targets:
+        refuse_other({WATCHLIST: sealed.sealed_sha256}, targets)
+    listed = {entry.reference_id for entry in register.entries if not entry.suspended}
+    gone = sorted(set(sealed.template_sha256) - listed)
+    if gone:
         raise StorageError(
-            "The bundle is another one than was sealed last: seal the list again, and let both "
-            "sign that."
+            f"{', '.join(gone)}: suspended or revoked since the list was sealed. Seal the list "
+            "again, and let both sign that (R8)."
         )
+    return sealed
 
 
 def _keep_manifest(session: Session, sealed: Sealed) -> None:
@@ -161,7 +171,7 @@ def _keep_manifest(session: Session, sealed: Sealed) -> None:
     register, now = session.register, utc_text(time.time_ns())
     manifest = Manifest(
         deployment=register.deployment,
-        watchlist=_version_of(register, sealed),
+        watchlist=version_of(register, sealed),
         loaded_at="unknown",
         erased_at="unknown",
         reason="",
@@ -179,57 +189,6 @@ def _keep_manifest(session: Session, sealed: Sealed) -> None:
     manifests_of(session).published(manifest, subjects, now)
 
 
-def _hand_over(session: Session, config: Path) -> None:
-    desk = Gateway(config)
-    authorisation = read_shown(session.deployment.folder).authorisation
-    key = session.vault.key(session.deployment.key)
-    unlocks = import_module("tools.desk.gateway.unlocking").Unlocks(desk.database)
-    unlocks.keep(session.deployment.id, authorisation.devices, key, desk.public)
-    _offer(desk, session.deployment.folder, authorisation)
-
-
-def _offer(desk: "Gateway", deployment: Path, authorisation: Authorisation) -> None:
-    """Offer what is published now, and nothing of what was: a revoked entry must not travel."""
-    try:
-        with TemporaryDirectory(dir=deployment, prefix=".offer-") as folder:
-            _repository(deployment).copy_to(Path(folder))
-            archive = import_module("device.bundles.archive").pack(Path(folder))
-    except OSError as error:
-        raise StorageError(
-            f"The bundle cannot be packed in {deployment} ({error.strerror or error}): free some "
-            "space, and repeat the command."
-        ) from error
-    bundles = import_module("tools.desk.gateway.bundles").Bundles(desk.database)
-    bundles.offer(authorisation.devices, archive)
-
-
-class Gateway:
-    """The gateway's database and the desk's public keys, by --config. Loads the database late."""
-
-    def __init__(self, config: Path) -> None:
-        """Raises ConfigurationError, StorageError."""
-        configuration: Any = import_module("tools.desk.gateway.configuration")
-        settings = configuration.read_desk_configuration(config)
-        database: Any = import_module("tools.desk.gateway.database")
-        self.database: Any = database.Database(settings.desk.database)
-        keys: Any = import_module("tools.desk.keys")
-        self.public: Any = keys.read_private_keys(Path(settings.desk.keys)).public
-
-    def order(
-        self, devices: Sequence[str], action: str, reason: str, reference_id: str | None = None
-    ) -> None:
-        """Give every device an order that holds for a week. Raises ConfigurationError."""
-        book: Any = import_module("tools.desk.gateway.orderbook").Orders(self.database)
-        longest: int = import_module("device.protocol.order").LONGEST_VALIDITY_S
-        for source in devices:
-            book.command(self.public, source, float(longest), action, reason, reference_id)
-
-
-def _version_of(register: Register, sealed: Sealed) -> Any:  # noqa: ANN401 - a ListVersion
-    return import_module("device.protocol.alert").ListVersion(register.list_id, sealed.version)
-
-
-def _signage(signed: Authorisation) -> str:
-    if signed.signage is None:
-        return "NOT ATTESTED: no device arms with this (R36)"
-    return f"attested by {signed.signage.attested_by} at {signed.signage.attested_at}"
+def version_of(register: Register, sealed: Sealed) -> ListVersion:
+    """Return the version of the list that was sealed."""
+    return ListVersion(register.list_id, sealed.version)

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from device.errors import ConfigurationError, StorageError
 from device.protocol.alert import ModelHash
-from device.protocol.event import Sha256, Time, Uuid
+from device.protocol.event import Sha256, Source, Time, Uuid
 from device.protocol.watchlist import Reference
 from tools.desk.watchlist.entry import Entry
 from tools.desk.watchlist.offences import Offences
@@ -26,7 +26,9 @@ class Register(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything with a name in it. version: of the list that was sealed last; 0: none yet.
 
     recipients: for whom it is encrypted; another `recipients.txt` is not taken in silence.
-    embedder, dimension: that made the templates; null before the first photograph.
+    embedder, dimension: that made the templates; null before the first photograph. devices: all
+    that any published version named. dropped: those of them that were told that it is over for
+    them. at_gateway: whether a gateway ever got the deployment's key.
     """
 
     deployment: Uuid
@@ -38,6 +40,9 @@ class Register(Struct, frozen=True, forbid_unknown_fields=True):
     dimension: Annotated[int, Meta(ge=8, le=4096)] | None = None
     entries: list[Entry] = []
     sealed: Sealed | None = None
+    devices: list[Source] = []
+    dropped: list[Source] = []
+    at_gateway: bool = False
     kind: Literal["passerby register 1"] = "passerby register 1"
 
     def entry(self, reference_id: str) -> Entry:

@@ -13,6 +13,7 @@ from typing import Final
 
 from tools.desk.watchlist.draft import Claim
 from tools.desk.watchlist.entry import CATEGORIES, DISPOSITIONS, SOURCES, SUSPENDING
+from tools.desk.watchlist.naming import names_in as names_in  # noqa: PLC0414 - a rule as well
 from tools.desk.watchlist.offences import Offences
 
 YEARS: Final = 18
@@ -197,6 +198,10 @@ def adulthood(claim: Claim, today: date) -> list[str]:
 
     The second, because a booking photograph of a minor is a youth record, which may neither be kept
     nor used as an adult's (Youth Criminal Justice Act, sections 113 to 128).
+
+    On the birthday itself nobody is listed: the days here are UTC's, and where the person is it may
+    be the day before, for up to 12 hours. The same holds for the day of a photograph, whose zone
+    nobody wrote down.
     """
     born = claim.born_on
     if born is None:
@@ -207,10 +212,12 @@ def adulthood(claim: Claim, today: date) -> list[str]:
     faults = []
     if today < adult_on:
         faults.append("born_on: the person is under 18 and cannot be listed (R10)")
-    if claim.captured_on is not None and claim.captured_on < adult_on:
+    elif today == adult_on:
+        faults.append("born_on: the person turns 18 today: not before tomorrow, in UTC (R10)")
+    if claim.captured_on is not None and claim.captured_on <= adult_on:
         faults.append(
-            "captured_on: the person was under 18 when the photograph was taken; it cannot be "
-            "used (R10)"
+            "captured_on: the person was under 18 when the photograph was taken, or turned 18 on "
+            "that day; it cannot be used (R10)"
         )
     return faults
 

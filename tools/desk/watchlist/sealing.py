@@ -14,8 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from device.bundles.configuration import read_signed
+from device.configuration import read_text
 from device.errors import ConfigurationError, WatchlistError
 from device.files import write_atomically
+from device.policy.configured import loosened
 from device.protocol.authorisation import Authorisation, check_authorisation, encode_authorisation
 from device.protocol.bundle import (
     AUTHORISATION,
@@ -35,12 +37,13 @@ from tools.desk.devices import topics_from
 from tools.desk.keys import read_public_keys
 from tools.desk.watchlist.admission import essences, essences_beside
 from tools.desk.watchlist.authorising import drafted_before, settings_of
-from tools.desk.watchlist.conditions import obstacles
+from tools.desk.watchlist.conditions import enrolled_with, obstacles
 from tools.desk.watchlist.photographs import Enroller, catalogue_of
-from tools.desk.watchlist.publication import shown_of
+from tools.desk.watchlist.public import refuse_without_manifest
 from tools.desk.watchlist.register import Register, Sealed
 from tools.desk.watchlist.rules import faults_of
 from tools.desk.watchlist.session import Session, opened, start_of
+from tools.desk.watchlist.summary import counted
 
 ERASED_AFTER_NS: Final = 24 * 3600 * 10**9
 """The bundle itself stops counting this long after the last window (R24)."""
@@ -50,10 +53,12 @@ def seal(options: argparse.Namespace) -> int:
     """`watchlist seal --deployment DIR`: refuse, with every reason, or lay ready for signing."""
     with opened(options) as session:
         session.refuse_ended()
+        refuse_without_manifest(session.deployment)
         authorisation = drafted_before(session)
         references = session.templates()
         faults = faults_of_list(session.register, references, session)
         faults += obstacles(authorisation, len(session.register.entries), session.now_ns)
+        faults += enrolled_with(authorisation, session.register.embedder)
         faults += _conflicts(authorisation, references, options) if references else []
         if faults:
             lines = "\n".join(f"  - {fault}" for fault in faults)
@@ -66,7 +71,7 @@ def seal(options: argparse.Namespace) -> int:
         targets, sealed = _targets(session, authorisation, references, options)
         repository.stage(targets, authorisation.ends_ns + ERASED_AFTER_NS, session.now_ns)
         session.keep(msgspec.structs.replace(session.register, sealed=sealed))
-        shown = shown_of(authorisation, session.register, targets)
+        shown = counted(session.register, targets)
         write_atomically(session.deployment.shown, shown, mode=0o644)
     print(f"Version {version}, references: {len(references)}. It is ready for two signatures.")
     if authorisation.signage is None:
@@ -129,7 +134,9 @@ def _targets(
     targets = {
         WATCHLIST: made.content,
         AUTHORISATION: encode_authorisation(authorisation),
-        CONFIGURATION: configuration_of(authorisation, options.configuration),
+        CONFIGURATION: configuration_of(
+            authorisation, options.configuration, _live(authorisation, options)
+        ),
         MODELS: encode_part(ModelList(authorisation.models)),
         LOCAL_KEYS: encode_part(LocalKeys(_wrapped(authorisation, key, options.local_device))),
     }
@@ -137,23 +144,27 @@ def _targets(
     return targets, Sealed(authorisation.watchlist.version, at, digest, dict(made.template_sha256))
 
 
-def configuration_of(authorisation: Authorisation, file: Path | None) -> bytes:
+def configuration_of(
+    authorisation: Authorisation, file: Path | None, live: float | None = None
+) -> bytes:
     """Return the signed configuration. file: one that must agree with the authorisation, or None.
+
+    live: the attack detector's own live threshold, where one is authorised.
 
     Raises ConfigurationError, BundleError.
     """
-    if file is None:
-        content = _usual(authorisation)
-    else:
-        try:
-            content = file.read_text("utf-8")
-        except (OSError, UnicodeError) as error:
-            raise ConfigurationError(f"{file} cannot be read ({error}).") from error
+    content = _usual(authorisation) if file is None else read_text(file)
     found = read_signed(content)
     if found.matching.threshold != authorisation.threshold.threshold:
         raise ConfigurationError(
             f"{file} sets matching.threshold to {found.matching.threshold}, authorised is "
             f"{authorisation.threshold.threshold}: write that (R31)."
+        )
+    looser = loosened(found.matching, found.vision, live)
+    if looser:
+        raise ConfigurationError(
+            f"{file} is looser than the evaluation, and no device arms with it: "
+            f"{'; '.join(looser)} (R29)."
         )
     wanted = settings_of(authorisation.models)
     names = (found.models.detector, found.models.embedder, found.models.attack_detector)
@@ -169,6 +180,14 @@ def configuration_of(authorisation: Authorisation, file: Path | None) -> bytes:
             f"{authorisation.retention.alerts_h:g} h: write that (R25)."
         )
     return content.encode()
+
+
+def _live(authorisation: Authorisation, options: argparse.Namespace) -> float | None:
+    name = settings_of(authorisation.models).attack_detector
+    if not name:
+        return None
+    scale = catalogue_of(options).entry(name, "attack-detection").live
+    return None if scale is None else scale.threshold
 
 
 def _usual(authorisation: Authorisation) -> str:

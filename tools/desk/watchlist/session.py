@@ -4,6 +4,7 @@ import argparse
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tools.desk.watchlist.register import (
     encode_register,
     encode_templates,
 )
-from tools.desk.watchlist.vault import Vault, held_alone
+from tools.desk.watchlist.vault import Vault, destroy_leftovers, held_alone
 
 _NS = 10**9
 
@@ -93,8 +94,38 @@ def opened(options: argparse.Namespace) -> Iterator[Session]:
     deployment = Deployment.at(options.deployment)
     passphrase_file: Path | None = options.keeper_passphrase_file
     with held_alone(deployment.lock):
+        destroy_leftovers(deployment.folder, deployment.written)
         identity = open_identity(options.keeper, passphrase_file)
         yield Session(deployment, identity, time.time_ns())
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A deployment that is to end. session: None once its register is gone. now_ns: wall clock."""
+
+    deployment: Deployment
+    vault: Vault
+    session: Session | None
+    now_ns: int
+
+
+@contextmanager
+def opened_to_end(options: argparse.Namespace) -> Iterator[Ending]:
+    """Open a deployment as `opened` does, or what a killed or incomplete end has left of it."""
+    deployment = Deployment.at(options.deployment)
+    with held_alone(deployment.lock):
+        identity = open_identity(options.keeper, options.keeper_passphrase_file)
+        now_ns = time.time_ns()
+        vault = Vault.of(deployment.workplace.recipients, identity)
+        session = None
+        try:
+            if deployment.register.exists():
+                session = Session(deployment, identity, now_ns)
+        except StorageError:
+            # Half destroyed by an earlier end. While there is a key it may be a good one, cut.
+            if not deployment.has_ended:
+                raise
+        yield Ending(deployment, vault, session, now_ns)
 
 
 def day_of(now_ns: int) -> date:

@@ -9,6 +9,7 @@ from typing import Final
 
 from device.errors import WatchlistError
 from tools.desk.watchlist.draft import FIELDS, OPTIONAL
+from tools.desk.watchlist.regular import beginning_of
 from tools.desk.watchlist.rules import is_address
 
 PHOTOGRAPHS: Final = "photographs"
@@ -73,7 +74,7 @@ def left_over(rows: list[Row], folder: Path) -> int:
 
 def _text_of(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        content = beginning_of(path, LARGEST_BYTES + 1)
     except OSError as error:
         raise WatchlistError(f"{path} cannot be read ({error.strerror or error}).") from error
     if len(content) > LARGEST_BYTES:
@@ -91,12 +92,17 @@ def _text_of(path: Path) -> str:
 
 
 def _check_heading(path: Path, heading: list[str]) -> None:
-    unknown = [name[:40] for name in heading if name not in COLUMNS]
+    # By number: in a table without a heading, what stands here is the first person.
+    unknown = [str(at) for at, name in enumerate(heading, 1) if name not in COLUMNS]
     missing = [name for name in COLUMNS if name not in heading and name not in OPTIONAL]
-    repeated = sorted({name for name in heading if heading.count(name) > 1})
+    repeated = [name for name in COLUMNS if heading.count(name) > 1]
     faults = [
-        f"{what}: {', '.join(repr(name) for name in names)}"
-        for what, names in (("unknown", unknown), ("missing", missing), ("repeated", repeated))
+        f"{what}: {', '.join(names)}"
+        for what, names in (
+            ("columns of an unknown name, by number", unknown),
+            ("missing", missing),
+            ("repeated", repeated),
+        )
         if names
     ]
     if faults:

@@ -8,17 +8,23 @@ Whom it is encrypted for stands in `recipients.txt`; reading needs one identity 
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from device.errors import ConfigurationError, StorageError
-from device.files import write_atomically
+from device.files import write_atomically, write_new
 from tools.desk.watchlist.encryption import Identity, check_recipients, encrypt
 
 KEY_BYTES = 32
 """Of a deployment key, and of the rights key."""
 LARGEST_BYTES = 256 * 1024 * 1024
+DESTROYED: Final = ".destroyed-"
+"""How the names of files begin that are being destroyed."""
+PACKING: Final = ".offer-"
+"""How the names of folders begin in which a bundle is packed for the gateway."""
 _OVERWRITES_AT_ONCE = 1 << 20
 
 
@@ -53,8 +59,15 @@ class Vault:
 
     def make_key(self, path: Path) -> None:
         """Make a file of 32 random bytes where there is none yet. Raises StorageError."""
+        self.make(path, secrets.token_bytes(KEY_BYTES))
+
+    def make(self, path: Path, content: bytes) -> None:
+        """Make a file where there is none yet: of two at a time, one does. Raises StorageError.
+
+        So what was made must be read before it is used.
+        """
         if not path.exists():
-            self.write(path, secrets.token_bytes(KEY_BYTES))
+            write_new(path, encrypt(content, self.recipients))
 
     def key(self, path: Path) -> bytes:
         """Return the 32 random bytes of a file that `make_key` made. Raises StorageError."""
@@ -81,16 +94,20 @@ def read_recipients(path: Path) -> list[str]:
 def destroy(path: Path) -> None:
     """Overwrite a file with noise and remove it; nothing happens where there is none.
 
-    On flash the old blocks may outlive this. What lies in them is ciphertext for the keepers.
-    Raises StorageError.
+    Its name goes first, so that a command that is killed here leaves no file that is half noise and
+    looks like one of ours; what is left of it `destroy_leftovers` ends. On flash the old blocks may
+    outlive this. What lies in them is ciphertext for the keepers. Raises StorageError.
     """
     try:
-        with path.open("r+b", buffering=0) as file:
+        nameless = path.with_name(f"{DESTROYED}{secrets.token_hex(8)}")
+        path.rename(nameless)
+        _sync(path.parent)
+        with nameless.open("r+b", buffering=0) as file:
             left = os.fstat(file.fileno()).st_size
             while left > 0:
                 left -= file.write(os.urandom(min(left, _OVERWRITES_AT_ONCE)))
             os.fsync(file.fileno())
-        path.unlink()
+        nameless.unlink()
         _sync(path.parent)
     except FileNotFoundError:
         return
@@ -98,6 +115,31 @@ def destroy(path: Path) -> None:
         raise StorageError(
             f"{path} could not be destroyed ({error.strerror or error}): destroy it by hand, and "
             "repeat the command."
+        ) from error
+
+
+def destroy_leftovers(folder: Path, names: Sequence[str]) -> None:
+    """Destroy what killed commands have left of some files. Whoever calls holds the folder's lock.
+
+    names: of files that are written in one step (`device.files.write_atomically`), whose temporary
+    files a kill leaves behind. Raises StorageError.
+    """
+    # The second form is of a temporary file of a temporary file (`device.files.write_new`).
+    begun = (DESTROYED, *(f"{dots}{name}." for name in names for dots in (".", "..")))
+    try:
+        found = [path for path in sorted(folder.iterdir()) if path.name.startswith(begun)]
+        packed = [path for path in sorted(folder.iterdir()) if path.name.startswith(PACKING)]
+        for path in [*found, *(file for one in packed for file in sorted(one.rglob("*")))]:
+            if path.is_file() and not path.is_symlink():
+                destroy(path)
+        for path in packed:
+            shutil.rmtree(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(
+            f"{folder} still holds what a killed command left ({error.strerror or error}): destroy "
+            "it by hand, and repeat the command."
         ) from error
 
 
