@@ -453,7 +453,10 @@ def test_a_camera_that_is_unplugged_does_not_end_the_session(world):
     device.serve(street, looks=2)
     assert street.opened >= 2
     assert one.events().count("armed") == 1
-    assert len(device.wire.alerts) >= 1
+    # Frames of a live camera may be dropped, and with them an alert; comparing goes on.
+    states = [status.state for status in device.wire.statuses]
+    blind = states.index("not comparing", states.index("comparing"))
+    assert "comparing" in states[blind:]
 
 
 def service_stop(street):

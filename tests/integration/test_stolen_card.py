@@ -1,5 +1,6 @@
 """R49, R56: what a thief gets who has a device's card with everything on it. Some three minutes."""
 
+import os
 import re
 
 import pytest
@@ -13,6 +14,8 @@ NOTHING = ("names", "birth dates", "templates", "stored rows", "keys", "alert pi
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
+    if os.environ.get("PASSERBY_PROOFS") != "1":
+        pytest.skip("the drill takes minutes: PASSERBY_PROOFS=1, or make proof-watchlist")
     if PROGRAM is None:
         absent("Mosquitto is not installed (apt install mosquitto)")
     return drill(tmp_path_factory.mktemp("theft") / "drill", lambda _: None)

@@ -403,8 +403,8 @@ class _running:  # noqa: N801 - a context manager by its use
         self._broker.stop()
 
 
-def whole(life):
-    """The whole life, in the order in which it happens."""
+def whole(life, *, begins_s=40):
+    """The whole life, in the order in which it happens. begins_s: until the window opens."""
     with life.chapter("Keys, once for the agency"):
         life.pictures()
         life.keys()
@@ -414,7 +414,7 @@ def whole(life):
         life.new()
         life.enter()
     with life.chapter("Authorised and sealed"):
-        life.authorise(begins_s=40)
+        life.authorise(begins_s=begins_s)
     with life.chapter("One signature is not enough; two are"):
         life.sign()
     with life.chapter("The device arms in its window, and records in silence"):
