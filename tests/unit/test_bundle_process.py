@@ -271,7 +271,7 @@ def test_killed_at_random_moments_it_leaves_a_whole_bundle(desk, place, tmp_path
     lasts_s = time.monotonic() - started
     chance = random.Random(11)
     killed = 0
-    for number in range(25):
+    for number in range(6):
         trial = tmp_path / f"trial-{number}"
         shutil.copytree(state, trial, symlinks=True)
         arguments = [f"--source={desk.folder}", f"--state={trial}", f"--root={root}"]
