@@ -131,12 +131,12 @@ class Charge:
     def decide(self) -> Verdict:
         """Return what this device does now; erase, ask and open as the verdict says."""
         situation = self.situation(None)
-        verdict = self.judged(situation)
+        verdict = judge(situation)
         self._erase_if_due(situation, urgent=verdict.state == "over")
         bundle = self.custody.installed
         if verdict.state == "ready" and bundle is not None:
             self._keyholder.seek(bundle)
-            verdict = self.judged(self.situation(None))
+            verdict = judge(self.situation(None))
         elif verdict.state == "waiting" and self.custody.gallery is not None:
             # It is of no use as it is: sealed again, and the reason stays in the status.
             self._block(" ".join(verdict.reasons))
@@ -173,11 +173,6 @@ class Charge:
             threshold=custody.threshold,
             camera_fault=camera_fault,
         )
-
-    @staticmethod
-    def judged(situation: Situation) -> Verdict:
-        """Return policy's verdict."""
-        return judge(situation)
 
     def begin(self, ledger: Ledger) -> None:
         """Begin to watch."""
@@ -269,7 +264,7 @@ class Charge:
         """Open the list; a key that was asked for the time only, or too late, opens nothing."""
         try:
             wanted = self.custody.gallery is None
-            if wanted and self.judged(self.situation(None)).state == "ready":
+            if wanted and judge(self.situation(None)).state == "ready":
                 signed = self.authorisation
                 self.notebook.note("unlocked", deployment=signed.deployment, how=how)
                 if self.custody.open(key):

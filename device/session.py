@@ -2,7 +2,7 @@
 
 from device.capture import Camera
 from device.charge import Charge
-from device.policy.arming import what_leaves
+from device.policy.arming import judge, what_leaves
 from device.protocol.authorisation import Operation
 from device.protocol.status import StatusData
 from device.trusted_time import boot_s
@@ -64,14 +64,14 @@ class SessionConditions:
             self._reasons, self.over, self.why = [closed], True, closed
             return _JUDGE_EVERY_S
         situation = self._charge.situation(camera_fault)
-        verdict = self._charge.judged(situation)
+        verdict = judge(situation)
         self._reasons = list(verdict.reasons)
         self._silent = what_leaves(situation) != "alert"
         if verdict.state == "armed":
             return min(_JUDGE_EVERY_S, _seconds_until(verdict.next_change_ns, situation.now_ns))
         # A camera that is being plugged in again, or a disk, does not end the session: nothing is
         # compared meanwhile. Whatever else fails does, and the list is wiped.
-        without = self._charge.judged(self._charge.situation(None, storage=False))
+        without = judge(self._charge.situation(None, storage=False))
         if without.state != "armed":
             self.over, self.why = True, " ".join(without.reasons)
         return _JUDGE_EVERY_S

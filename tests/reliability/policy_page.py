@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from device.policy import conditions
-from device.policy.stop_rule import chance_of_a_stop, most_faces_that_stop
 from device.protocol.authorisation import StopRule
+from tests.reliability.stop_chances import chance_of_a_stop, most_faces_that_stop
 from tests.simulators.situations import BROKEN
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/policy.md"

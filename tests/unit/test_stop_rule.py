@@ -15,12 +15,11 @@ from device.obedience import read_standing
 from device.policy.standing import Standing
 from device.policy.stop_rule import (
     Exposure,
-    chance_of_a_stop,
     chance_of_so_many,
-    most_faces_that_stop,
     verdict,
 )
 from device.protocol.authorisation import StopRule
+from tests.reliability.stop_chances import chance_of_a_stop, most_faces_that_stop
 from tests.simulators.correspondents import Correspondents
 from tests.simulators.situations import DEPLOYMENT, OTHER_DEPLOYMENT
 
