@@ -11,7 +11,6 @@ from device.errors import MessageError
 from device.protocol.part import digest_of_bundle, parts_of
 from device.protocol.status import StatusData
 from device.settings import AlertSettings, BrokerSettings
-from tests.integration.test_gateway import fresh_postgres, postgres, url  # noqa: F401 - fixtures
 from tests.simulators.desk import Desk
 from tests.simulators.drafts import make_draft
 from tests.simulators.mosquitto import free_port, wait_until
@@ -61,7 +60,7 @@ def broker(mosquitto):
 
 
 @pytest.fixture
-def desk(scratch, broker, url):  # noqa: F811 - the fixture
+def desk(scratch, broker, url):
     one = Desk(scratch, broker.port, url)
     yield one
     one.close()
@@ -222,7 +221,7 @@ def test_alerts_and_receipts_do_not_wait_behind_a_bundle(desk, start):
     wait_until(lambda: device.arrived)
 
 
-def test_a_gateway_that_dies_hands_its_bundle_on(scratch, broker, fresh_postgres, start):  # noqa: F811
+def test_a_gateway_that_dies_hands_its_bundle_on(scratch, broker, fresh_postgres, start):
     desk = Desk(scratch, broker.port, fresh_postgres)
     for name in ("a", "b"):
         desk.gateway(lambda _: None, name=name, session_h=0)

@@ -18,7 +18,6 @@ from device.protocol.status import decode_status
 from tests.conftest import ROOT
 from tests.simulators.desk import Desk
 from tests.simulators.mosquitto import free_port, wait_until
-from tests.simulators.postgres import Postgres, absent
 from tools.desk.gateway import gateway as gateway_module
 from tools.desk.gateway.database import UnstorableError
 from tools.desk.gateway.deliveries import deliveries
@@ -26,36 +25,6 @@ from tools.desk.gateway.orderbook import Orders
 from tools.desk.gateway.settings import EmitSettings
 from tools.desk.gateway.tables import emissions, lanes, statuses
 from tools.lab.broker import EmbeddedBroker
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    """A real PostgreSQL; every test shares it."""
-    reason = absent()
-    if reason is not None:
-        pytest.skip(reason)
-    server = Postgres()
-    yield server
-    server.remove()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request):
-    """None for SQLite; a fresh PostgreSQL database."""
-    if request.param == "sqlite":
-        return None
-    return request.getfixturevalue("fresh_postgres")
-
-
-@pytest.fixture
-def fresh_postgres(postgres):
-    psycopg = pytest.importorskip("psycopg")
-    name = f"t{time.time_ns()}"
-    with psycopg.connect(
-        f"host=127.0.0.1 port={postgres.port} user=desk dbname=postgres", autocommit=True
-    ) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return postgres.url.rpartition("/")[0] + f"/{name}"
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import re
 import pytest
 
 from tests.conftest import ROOT, absent
-from tests.reliability.stolen_card import Canaries, drill, lines, renderings, windows
+from tests.reliability.stolen_card import drill, lines
 from tests.simulators.mosquitto import PROGRAM
+from tests.simulators.thief import Canaries, renderings, windows
 
 NOTHING = ("names", "birth dates", "templates", "stored rows", "keys", "alert pictures", "alerts")
 

@@ -10,7 +10,6 @@ from device.protocol.identifiers import utc_ns, uuid7
 from device.protocol.unlocking import unwrap_key
 from device.settings import AlertSettings, BrokerSettings
 from device.unlock import Unlocking, Wanted
-from tests.integration.test_gateway import fresh_postgres, postgres, url  # noqa: F401 - fixtures
 from tests.integration.test_gateway_orders import passerby_desk
 from tests.simulators.desk import Desk
 from tests.simulators.mosquitto import wait_until
@@ -64,7 +63,7 @@ def broker(mosquitto):
 
 
 @pytest.fixture
-def desk(scratch, broker, url):  # noqa: F811 - the fixture
+def desk(scratch, broker, url):
     one = Desk(scratch, broker.port, url)
     yield one
     one.close()

@@ -15,15 +15,11 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import cv2
-
 from tests.simulators.mosquitto import Mosquitto, wait_until
+from tests.simulators.pictures import passages, photograph
 from tests.simulators.terminal import Terminal
-from tools.lab.people import Person, Street, View, render, walk_past
 
 PASSPHRASE = "seven herons cross a quiet river"
-SHORT_WALK = (600_012, 600_028, 600_020)
-"""A stranger, the person on the list, another stranger: each some seconds."""
 LISTED, MINOR = 600_028, 600_005
 OFFICER, CUSTODIAN = "Inspector, badge 1042", "Records custodian, badge 2208"
 MODELS = "--detector passerby-detector-640x480 --embedder passerby-embedder"
@@ -39,9 +35,6 @@ and time as it passes: the window is a minute long. Passphrases do not show when
 Everybody here is rendered or made up; the models are the built-in ones. What the steps are for:
 [watchlist.md](watchlist.md).
 """
-_STREET = Street(size=(640, 480), rate=10, gap_s=2.2)
-_FRAMES_PER_S = 10
-_PHOTO_PX = 480
 
 
 class Life:
@@ -76,19 +69,9 @@ class Life:
 
     def pictures(self):
         """Booking photographs and a clip of people who do not exist."""
-        for name, seed in (("booking-1", LISTED), ("booking-2", MINOR)):
-            image = render(Person.from_seed(seed), View.frontal(seed), _PHOTO_PX).image
-            cv2.imwrite(str(self.folder / f"{name}.png"), image)
-        scenes = walk_past([Person.from_seed(seed) for seed in SHORT_WALK], 5, _STREET)
-        writer = cv2.VideoWriter(
-            str(self.folder / "entrance.mp4"),
-            cv2.VideoWriter_fourcc(*"mp4v"),
-            _FRAMES_PER_S,
-            _STREET.size,
-        )
-        for scene in scenes:
-            writer.write(scene.image)
-        writer.release()
+        photograph(self.folder / "booking-1.png", LISTED)
+        photograph(self.folder / "booking-2.png", MINOR)
+        passages(self.folder / "entrance.mp4")
 
     def keys(self):
         """Six keys, and the root that two of three sign."""

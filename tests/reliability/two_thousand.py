@@ -30,7 +30,7 @@ from device.protocol.alert import ModelHash
 from device.protocol.identifiers import utc_text
 from device.protocol.watchlist import Reference
 from device.vision import Catalogue, default_directory
-from tests.reliability.stolen_card import EMBEDDER, Estate
+from tests.simulators.estate import EMBEDDER, Estate
 from tools.desk.watchlist.admission import listed_already, over_the_cap
 from tools.desk.watchlist.draft import drafted, entry_of
 from tools.desk.watchlist.entry import Photograph, new_reference

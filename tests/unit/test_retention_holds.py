@@ -9,7 +9,6 @@ from sqlalchemy import insert, select
 
 from device.errors import ConfigurationError, PasserbyError, StorageError
 from device.protocol.identifiers import utc_text
-from tests.simulators.postgres import Postgres, absent
 from tools.desk.gateway.database import Database
 from tools.desk.gateway.retention import erase_old
 from tools.desk.gateway.tables import alerts, devices, emissions, holds
@@ -24,29 +23,10 @@ ONE = "00000000-0000-7000-8000-000000000001"
 OTHER = "00000000-0000-7000-8000-000000000002"
 
 
-@pytest.fixture(scope="module")
-def postgres():
-    reason = absent()
-    if reason is not None:
-        pytest.skip(reason)
-    server = Postgres()
-    yield server
-    server.remove()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request, tmp_path):
+@pytest.fixture
+def database(url, tmp_path):
     """The desk's real database, with two alerts that came now."""
-    if request.param == "sqlite":
-        one = Database(f"sqlite:///{tmp_path / 'desk.db'}")
-    else:
-        psycopg = pytest.importorskip("psycopg")
-        server = request.getfixturevalue("postgres")
-        name = f"h{time.time_ns()}"
-        where = f"host=127.0.0.1 port={server.port} user=desk dbname=postgres"
-        with psycopg.connect(where, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        one = Database(server.url.rpartition("/")[0] + f"/{name}")
+    one = Database(url or f"sqlite:///{tmp_path / 'desk.db'}")
     with one.writing() as connection:
         connection.execute(
             insert(devices).values(source=SOURCE, public_keys="-", added_at=utc_text(0))
