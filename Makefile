@@ -88,7 +88,7 @@ proof-delivery: venv  ## alerts cannot be lost, read or forged: every proof of i
 	@tools/setup/broker.sh
 	$(PY) -m tests.reliability.delivery --out proof-output/delivery.json
 
-proof-watchlist: venv models  ## a list that is lawful: its life, 2,000 entries, a stolen card, unlinkability, the log (about 45 minutes)
+proof-watchlist: venv models  ## a list that is lawful: its life, 2,000 entries, a stolen card, unlinkability, the log (an hour or so; never timed as one)
 	@tools/setup/broker.sh
 	@mkdir -p proof-output
 	$(PY) -m tests.reliability.life --out proof-output/a-lists-life.md
