@@ -44,16 +44,22 @@ _ERASE_EVERY_S = 5.0
 
 
 class Charge:
-    """One thread calls it. inbox: what the courier hears."""
+    """One thread calls it. inbox: what the courier hears.
 
-    def __init__(
+    process_fault: why frames and faces in memory may be swapped to the disk, or None.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a device is made of
         self,
         settings: Settings,
         inbox: Inbox,
         courier: Courier,
         notebook: Notebook,
         obedience: Obedience,
+        *,
+        process_fault: str | None = None,
     ) -> None:
+        self._process_fault = process_fault
         state = Path(settings.device.state_directory)
         self._state = state
         self._settings = settings
@@ -165,7 +171,7 @@ class Charge:
             stop_rule=standing.stopped,
             loosened=_loosened(custody),
             storage_fault=(self._erasure_fault or self.notebook.fault) if storage else None,
-            memory_fault=custody.memory_fault,
+            memory_fault=custody.memory_fault or self._process_fault,
             swaps=swap_is_on(),
             opened=custody.facts(standing.revoked, sure_ns),
             lock_fault=self._keyholder.reason or custody.lock_fault,

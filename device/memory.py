@@ -1,7 +1,8 @@
 """Memory for what must never reach a disk: templates, and the keys that open them (R13, R49).
 
 A `LockedBuffer` is kept out of swap, out of core dumps and out of child processes, and overwritten
-before it is given back. `harden_process` closes the doors of the whole process. Neither helps
+before it is given back. `harden_process` closes the doors of the whole process, and `lock_process`
+keeps all of it out of swap: frames, crops, and what libraries copy of them. None of it helps
 against somebody who is root on the running device: that needs the device's case, not its memory.
 
 What Python cannot promise: a `bytes` object is never overwritten, so keys are taken as `bytearray`
@@ -30,6 +31,10 @@ _MADV_WIPEONFORK: Final = 18
 _PR_SET_DUMPABLE: Final = 4
 """Of <linux/prctl.h>."""
 _SWAPS: Final = Path("/proc/swaps")
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
+"""Of <asm-generic/mman.h>."""
+_CAP_IPC_LOCK: Final = 14
+"""Of <linux/capability.h>."""
 
 
 class LockedBuffer:
@@ -116,6 +121,31 @@ def harden_process() -> str | None:
         reason = os.strerror(ctypes.get_errno())
         return f"Other programs can read this one's memory ({reason}): run it as its own user."
     return None
+
+
+def lock_process() -> str | None:
+    """Keep all memory of this process, now and later, out of swap, as far as it is in use at all.
+
+    Returns None, or a sentence that says why not and what to do: then frames and crops may be
+    swapped to the disk where the system swaps.
+    """
+    what = "Frames and faces in memory may be swapped to the disk"
+    todo = "set LimitMEMLOCK=infinity in the service, or turn swap off."
+    limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if limit != resource.RLIM_INFINITY and not _may_lock_all():
+        # Asking all the same would succeed, and end the process when it grows past the limit.
+        return f"{what} (it may lock {limit // 1024} kB only): {todo}"
+    if _LIBC.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) != 0:
+        return f"{what} ({os.strerror(ctypes.get_errno())}): {todo}"
+    return None
+
+
+def _may_lock_all() -> bool:
+    """Whether this process may lock memory beyond its limit: capabilities(7), proc(5)."""
+    for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> _CAP_IPC_LOCK & 1)
+    return False
 
 
 def _lock(array: Bytes) -> str | None:

@@ -25,15 +25,16 @@ _SILENT = (
 
 
 @contextmanager
-def opened_list(settings: Settings) -> Iterator[Charge]:
+def opened_list(settings: Settings, process_fault: str | None = None) -> Iterator[Charge]:
     """Open the installed list and keep it open.
 
+    process_fault: see `Charge`.
     Ask `refuse_unless_armed` before each search, and all along one that takes longer than a still.
     Raises NotArmedError with every reason why it may not be opened.
     """
     inbox = Inbox()
     courier, notebook, obedience = correspondence(settings, inbox)
-    charge = Charge(settings, inbox, courier, notebook, obedience)
+    charge = Charge(settings, inbox, courier, notebook, obedience, process_fault=process_fault)
     courier.start()
     try:
         _wait(charge)

@@ -23,6 +23,7 @@ class Recogniser:
     """Follows faces through the frames of one source and compares them with one list."""
 
     def __init__(self, eye: Eye, gallery: Gallery, settings: Settings) -> None:
+        self._eye = eye
         self._gallery = gallery
         self._limits = limits_for(settings, eye.embedder_entry)
         self._attack = eye.attack
@@ -54,6 +55,7 @@ class Recogniser:
         try:
             return self._observer.observe(frame, consider)
         finally:
+            self._eye.wipe()
             # Also when the frame failed: a track's end ends what was kept of it.
             for track in self._observer.ended():
                 self._confirmation.end(track)

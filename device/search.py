@@ -110,6 +110,7 @@ class Searcher:
             for face in faces:
                 self._compare_still(picture, face, result)
         finally:
+            self._eye.wipe()
             pixels.fill(0)
 
     def _compare_still(self, picture: Picture, face: StillFace, result: Result) -> None:

@@ -2,28 +2,39 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
 from device import __version__
+from device.allocator import restarted_with
 from device.cli.audit_arguments import add_actions
 from device.errors import PasserbyError
 
 _SUB_COMMANDS = ("run", "match", "update", "doctor", "status", "identity", "audit")
+_SEE_FACES = ("run", "match")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `passerby` and return its exit code."""
+    """Run `passerby` and return its exit code.
+
+    arguments: None for those of the program, which may then start itself once more.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
+    of_its_own = arguments is None and options.command in _SEE_FACES
+    if of_its_own:
+        _start_forgetful()
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.DEBUG if options.verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
     )
     try:
+        # A caller's process is not ours to close.
+        options.unlocked = _close_memory() if of_its_own else None
         # Loaded late: `passerby status` must not wait for OpenCV and the interpreter.
         command = import_module(f"device.cli.{options.command}")
         return int(command.run(options))
@@ -37,6 +48,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has left; that is no fault of ours.
         sys.stderr.close()
         return 0
+
+
+def _start_forgetful() -> None:
+    """Start this program anew, in the same process, so that freed memory is overwritten (R13).
+
+    The C library reads its switches only at the start.
+    """
+    environment = restarted_with(os.environ)
+    if environment is None:
+        return
+    # Nothing is written outside the state directory, compiled modules neither.
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    try:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606
+    except OSError as error:
+        print(f"passerby: freed memory is not overwritten ({error.strerror}).", file=sys.stderr)
+
+
+def _close_memory() -> str | None:
+    # Loaded late: it needs NumPy.
+    from device.cli.closing import close_memory  # noqa: PLC0415
+
+    return close_memory()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,7 +1,6 @@
 """`passerby match`: stills and clips against the watchlist, each search logged with its purpose."""
 
 import argparse
-import logging
 import os
 import sys
 import time
@@ -21,14 +20,11 @@ from device.errors import ConfigurationError, NotArmedError, PictureError
 from device.files import hold_alone, shown
 from device.identity import own_keys
 from device.matching import Gallery
-from device.memory import harden_process
 from device.opened import opened_list, refuse_unless_armed
 from device.protocol.wording import ATTACK_JUDGED, DEMONSTRATION, NOTICE
 from device.search import Result, Searcher, StillAllowed, inputs_of
 from device.settings import CameraSettings, DeviceSettings, Settings, WatchlistSettings
 from device.vision import Catalogue, Eye
-
-log = logging.getLogger(__name__)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
             "This device compares with its signed watchlist only: leave --watchlist out. An "
             "unsigned list needs demonstration = true in [device]."
         )
-    return _search_signed(settings, inputs, ask)
+    return _search_signed(settings, inputs, ask, options.unlocked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +71,16 @@ def _demonstrate(settings: Settings, path: Path | None, inputs: list[Path], ask:
         gallery.wipe()
 
 
-def _search_signed(settings: Settings, inputs: list[Path], ask: _Asked) -> int:
+def _search_signed(
+    settings: Settings, inputs: list[Path], ask: _Asked, unlocked: str | None
+) -> int:
     if not settings.watchlist.root:
         raise NotArmedError(
             "watchlist.root is missing: without the desk's root of trust no watchlist can be "
             "checked, and nothing is compared."
         )
-    refused = harden_process()
-    if refused is not None:
-        log.warning("%s", refused)
     alone = hold_alone(Path(settings.device.state_directory) / "lock")
-    with alone, opened_list(settings) as charge:
+    with alone, opened_list(settings, unlocked) as charge:
         refuse_unless_armed(charge)
         settings, eye, gallery = charge.custody.settings, charge.custody.eye, charge.custody.gallery
         if eye is None or gallery is None:

@@ -21,7 +21,6 @@ from device.files import hold_alone
 from device.identity import desk_keys
 from device.inbox import Inbox
 from device.matching import Gallery
-from device.memory import harden_process
 from device.policy import transport
 from device.protocol.wording import DEMONSTRATION
 from device.service import Service
@@ -37,22 +36,20 @@ def run(options: argparse.Namespace) -> int:
     _refuse_what_must_not_start(settings)
     desk_keys(settings)
     with hold_alone(Path(settings.device.state_directory) / "lock"):
-        return _run(settings, ledger=options.ledger)
+        return _run(settings, options)
 
 
-def _run(settings: Settings, *, ledger: bool) -> int:
+def _run(settings: Settings, options: argparse.Namespace) -> int:
     if settings.device.demonstration:
-        return _demonstrate(settings, ledger=ledger)
-    return _serve(settings, ledger=ledger)
+        return _demonstrate(settings, ledger=options.ledger)
+    return _serve(settings, options.unlocked, ledger=options.ledger)
 
 
-def _serve(settings: Settings, *, ledger: bool) -> int:
-    refused = harden_process()
-    if refused is not None:
-        log.warning("%s", refused)
+def _serve(settings: Settings, unlocked: str | None, *, ledger: bool) -> int:
     inbox = Inbox()
     courier, notebook, obedience = correspondence(settings, inbox)
-    service = Service(Charge(settings, inbox, courier, notebook, obedience), courier)
+    charge = Charge(settings, inbox, courier, notebook, obedience, process_fault=unlocked)
+    service = Service(charge, courier)
     _stop_on_signals(service.stop)
     ledgers: list[Ledger] = []
 

@@ -87,8 +87,12 @@ class AttackDetector:
 
     @property
     def wiped(self) -> bool:
-        """True when no pixel of a frame is left in the buffer."""
-        return not self._buffer.any()
+        """True when nothing of a frame is left in the buffer and in the network."""
+        return not self._buffer.any() and self._network.wiped
+
+    def wipe(self) -> None:
+        """See `Network.wipe`."""
+        self._network.wipe()
 
     def _cut(self, main: Picture, region: tuple[int, int, int, int]) -> None:
         pixels: Pixels = main.region_bgr(*region)

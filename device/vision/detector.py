@@ -74,8 +74,12 @@ class Detector:
 
     @property
     def wiped(self) -> bool:
-        """True when no pixel of a frame is left in the canvas."""
-        return not self._canvas.any()
+        """True when nothing of a frame is left in the canvas and in the network."""
+        return not self._canvas.any() and self._network.wiped
+
+    def wipe(self) -> None:
+        """See `Network.wipe`."""
+        self._network.wipe()
 
     def _decode(self, outputs: list[Floats]) -> Floats:
         candidates = []

@@ -16,6 +16,15 @@ class Embedder:
         self.dimension = int(np.prod(network.output_shapes[0]))
         """Length of a template."""
 
+    @property
+    def wiped(self) -> bool:
+        """True when nothing of a face is left in the network."""
+        return self._network.wiped
+
+    def wipe(self) -> None:
+        """See `Network.wipe`."""
+        self._network.wipe()
+
     def features(self, sample: Sample) -> Floats:
         """Return the embedder's own output for one sample, (dimension,) float32.
 

@@ -132,8 +132,21 @@ class Eye:
     @property
     def wiped(self) -> bool:
         """True when no pixel of a frame and no face is left in the buffers."""
-        parts = (self.aligner, self.other_aligner, self.detector, self.second_look, self.attack)
+        parts = (
+            self.aligner,
+            self.other_aligner,
+            self.detector,
+            self.second_look,
+            self.embedder,
+            self.attack,
+        )
         return all(part is None or part.wiped for part in parts)
+
+    def wipe(self) -> None:
+        """Overwrite what the networks computed of this frame; call it when a frame ends (R13)."""
+        for part in (self.detector, self.embedder, self.attack):
+            if part is not None:
+                part.wipe()
 
     def probe(self, main: Picture, landmarks: Floats) -> tuple[Probe | None, list[str]]:
         """Look again, cut out, raise its shadows if it lies in the dark, judge and embed one face.

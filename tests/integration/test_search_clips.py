@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import logging
 import os
 
 import cv2
@@ -100,7 +99,7 @@ class Watched:
         monkeypatch.setattr(search.Recogniser, "forget", forgetting)
 
 
-def run(one, *names, as_json=True):
+def run(one, *names, as_json=True, unlocked=None):
     return match.run(
         argparse.Namespace(
             purpose="Robbery of 3 May",
@@ -109,6 +108,7 @@ def run(one, *names, as_json=True):
             paths=[one.folder / name for name in names],
             json=as_json,
             watchlist=None,
+            unlocked=unlocked,
         )
     )
 
@@ -255,20 +255,10 @@ def test_when_another_bundle_comes_during_a_clip_the_search_ends(world, capsys, 
 # --- the process ---
 
 
-@pytest.mark.parametrize("refusal", [None, "Core dumps cannot be turned off."])
-def test_the_process_is_hardened_before_the_list_is_opened(world, monkeypatch, caplog, refusal):
-    events = []
-    monkeypatch.setattr(match, "harden_process", lambda: (events.append("hardened"), refusal)[1])
-    open_list = match.opened_list
-    monkeypatch.setattr(
-        match, "opened_list", lambda settings: (events.append("opened"), open_list(settings))[1]
-    )
-    with caplog.at_level(logging.WARNING):
-        assert run(world, "late.avi") == 0
-    assert events == ["hardened", "opened"]
-    assert [one.message for one in caplog.records if one.name == match.__name__] == (
-        [refusal] if refusal else []
-    )
+def test_memory_that_may_be_swapped_is_told_to_policy(world, monkeypatch):
+    monkeypatch.setattr("device.charge.swap_is_on", lambda: True)
+    with pytest.raises(NotArmedError, match="turn swap off"):
+        run(world, "late.avi", unlocked="Frames may be swapped: turn swap off.")
 
 
 def test_another_user_than_the_services_searches_nothing(world, monkeypatch, capsys):

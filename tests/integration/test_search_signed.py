@@ -74,6 +74,7 @@ def search(one, *, purpose="Robbery of 3 May", case="26-4471"):
             paths=[one.folder / "1.png", one.folder / "2.png"],
             json=True,
             watchlist=None,
+            unlocked=None,
         )
     )
 

@@ -21,6 +21,10 @@ class RimNetwork:
     """Says class 0 (attack) where the rim is white, else 1 (live). Keeps what it was shown."""
 
     runtime = RuntimeInfo("stand-in", "1", "CPU", 1)
+    wiped = True
+
+    def wipe(self):
+        """What it was shown is kept for the test."""
 
     def __init__(self, side=SIDE, dtype="float32", outputs=((1, 3),)):
         self.input_shape = (1, side, side, 3)

@@ -91,6 +91,9 @@ class HueDetector:
     def __init__(self):
         self.calls = 0
 
+    def wipe(self):
+        """Nothing of a frame is kept."""
+
     def detect(self, lores, main_width):
         self.calls += 1
         scale = main_width / lores.width
@@ -114,10 +117,14 @@ class HueEmbedder:
 
     side = SIDE
     dimension = DIMENSION
+    wiped = True
 
     def __init__(self):
         self.calls = 0
         self.probes = []
+
+    def wipe(self):
+        """The probes that are kept are wiped by whoever uses them."""
 
     def features(self, sample):
         self.calls += 1

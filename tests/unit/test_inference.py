@@ -103,11 +103,16 @@ def test_outputs_are_dequantised_and_the_tensors_wiped(installed, tmp_path):
 
 def test_the_input_is_wiped_when_the_network_fails(installed, tmp_path):
     class Broken(Interpreter):
+        broken = False
+
         def invoke(self):
-            raise RuntimeError("fault injected")
+            if self.broken:
+                raise RuntimeError("fault injected")
+            super().invoke()
 
     installed("ai_edge_litert", Interpreter=Broken)
     network = open_network(tmp_path / "m.tflite", 1)
+    network._interpreter.broken = True
     with pytest.raises(RuntimeError, match="injected"):
         network.run(np.full((4, 4, 3), 40, np.uint8))
     assert not network._interpreter.tensors[0].any()

@@ -55,5 +55,7 @@ if [ "$runtime" != device ] && [ "$runtime" != desk ]; then
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
         --target "$venv/reference" --requirement requirements/reference.txt
 fi
+# A device writes nothing outside its state directory, compiled modules neither: they are made here.
+"$venv/bin/python" -m compileall -q device tools
 touch "$venv/.ready"
 echo "$venv is ready: $venv/bin/passerby, passerby-desk, passerby-field"
