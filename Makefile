@@ -72,7 +72,7 @@ lint: venv  ## style, types, import contracts
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-bench: venv models  ## speed and memory of this machine, into bench-output/ (5 minutes)
+bench: venv models  ## speed and memory of this machine, into bench-output/ (8 minutes)
 	@$(VENV)/bin/passerby-lab bench $(if $(DATA),--data $(DATA))
 
 proof-acceptance: venv models  ## enrol, stills, clips, negatives of DATA (2 minutes)

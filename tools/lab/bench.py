@@ -1,7 +1,8 @@
 """`passerby-lab bench`: speed and memory of this machine, as a first plain benchmark.
 
 Steps alone (CPU milliseconds per call, interleaved, medians of repeats), and `passerby run` itself
-on a looping clip: seconds until ready, memory after the start and after N frames, clean stop.
+on a looping clip: seconds until ready, memory after the start and after N frames, clean stop. What
+forgetting costs is in `tools.lab.forgetting`.
 """
 
 import argparse
@@ -27,14 +28,16 @@ from device.errors import CameraError, PasserbyError
 from device.files import write_atomically
 from device.matching import Gallery, Limits, compare
 from device.opencv import cv2
-from device.protocol.identifiers import utc_text, uuid7
-from device.protocol.watchlist import DemonstrationList, Reference, encode_list
+from device.protocol.identifiers import utc_text
+from device.protocol.watchlist import encode_list
 from device.settings import ModelSettings, VisionSettings
 from device.vision import Catalogue, Eye, Probe, default_directory
 from device.vision.geometry import template_points
 from device.vision.motion import MotionGate
 from tools.console import console, notes
+from tools.lab import forgetting
 from tools.lab.collection import models_of
+from tools.lab.random_list import random_list, unit
 
 _REPEATS = 7
 _CALLS = 20
@@ -63,11 +66,19 @@ def run(options: argparse.Namespace) -> int:
     console.print(", ".join(f"{key} {value}" for key, value in versions.items()), markup=False)
     steps = _steps(eye, ours)
     _print_steps(steps)
+    costs = forgetting.costs()
+    forgetting.show(costs)
     whole = _whole(options.data / _CLIP, eye, options.frames)
     for key, value in whole.items():
         console.print(f"{key}: {value}", markup=False)
     options.out.mkdir(parents=True, exist_ok=True)
-    record = {"at": utc_text(time.time_ns()), "versions": versions, "steps_ms": steps, "run": whole}
+    record = {
+        "at": utc_text(time.time_ns()),
+        "versions": versions,
+        "steps_ms": steps,
+        "forgetting_ms": costs,
+        "run": whole,
+    }
     write_atomically(options.out / "bench.json", msgspec.json.encode(record), mode=0o644)
     return 0 if whole.get("exit code", 0) == 0 else 1
 
@@ -95,8 +106,8 @@ def _steps(eye: Eye, ours: Eye) -> dict[str, list[float]]:
     limits = Limits(0.45, 0.03, "bench")
     dimension = eye.embedder.dimension
     for size in _LIST_SIZES:
-        gallery = Gallery(_random_list(size, eye, rng), eye.embedder_entry.sha256)
-        probe = Probe(_unit(rng, dimension))
+        gallery = Gallery(random_list(size, eye, rng), eye.embedder_entry.sha256)
+        probe = Probe(unit(rng, dimension))
         calls[f"compare with {size:,}"] = lambda g=gallery, p=probe: compare(g, p, limits)  # type: ignore[misc]
     results: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
@@ -108,29 +119,6 @@ def _steps(eye: Eye, ours: Eye) -> dict[str, list[float]]:
                 call()
             results[name].append((time.process_time() - begun) * 1000 / _CALLS)
     return results
-
-
-def _unit(
-    rng: np.random.Generator, dimension: int
-) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
-    vector = rng.normal(size=dimension).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
-
-
-def _random_list(size: int, eye: Eye, rng: np.random.Generator) -> DemonstrationList:
-    dimension = eye.embedder.dimension
-    return DemonstrationList(
-        list_id=uuid7(time.time_ns()),
-        version=1,
-        created_at=utc_text(time.time_ns()),
-        embedder=eye.embedder_entry.name,
-        embedder_sha256=eye.embedder_entry.sha256,
-        dimension=dimension,
-        references=[
-            Reference(f"random-{number}", [_unit(rng, dimension).tobytes()])
-            for number in range(size)
-        ],
-    )
 
 
 def _print_steps(steps: dict[str, list[float]]) -> None:
@@ -147,7 +135,7 @@ def _whole(clip: Path, eye: Eye, frames: int) -> dict[str, object]:
         return {"passerby run": f"skipped: {clip} is not here (DATA=FOLDER)"}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        watchlist = _random_list(1000, eye, np.random.default_rng(2))
+        watchlist = random_list(1000, eye, np.random.default_rng(2))
         (work / "list.bin").write_bytes(encode_list(watchlist))
         (work / "device.toml").write_text(_CONFIGURATION.format(clip=clip.resolve()), "utf-8")
         command = [sys.executable, "-m", "device.cli.main", "--verbose", "run"]
