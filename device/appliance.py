@@ -170,7 +170,8 @@ class Appliance:
         except Exception as error:  # noqa: BLE001 - a failed frame goes the way of a good one (R14)
             self.ledger.faults += 1
             self._processing_fault = f"A frame could not be processed ({type(error).__name__})."
-            log.error("frame not processed: %s: %s", type(error).__name__, error)  # noqa: TRY400
+            # Not what the error says: a library may quote what it had in hand.
+            log.error("frame not processed: %s", type(error).__name__)  # noqa: TRY400
         finally:
             frame.release()
         faces = self._recogniser.faces_in_frame if armed else 0

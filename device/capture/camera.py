@@ -129,6 +129,7 @@ class Camera:
                 self._close()
             self._stopping.wait(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
             failures += 1
+        self._source.discard()
         if self._stopping.is_set():
             # A driver that hung may have given a frame after `stop` had given up on it.
             self._drop_latest()

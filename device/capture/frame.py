@@ -86,9 +86,10 @@ class Picture(Ephemeral):
         # Straight into the block: an intermediate copy would have to be wiped.
         for start, plane in ((rows * columns, u[chroma]), (rows * columns + quarter, v[chroma])):
             flat[start : start + quarter].reshape(plane.shape)[:] = plane
-        region = np.asarray(cv2.cvtColor(block, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)
-        block.fill(0)
-        return region
+        try:
+            return np.asarray(cv2.cvtColor(block, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)
+        finally:
+            block.fill(0)
 
     def _planes(self) -> tuple[Pixels, Pixels, Pixels]:
         """Return the Y, U and V planes of an I420 picture as views, padding left out."""

@@ -3,7 +3,8 @@
 Checked against the signatures of picamera2 0.3.38 (tests/unit/test_picamera.py); never run on a Pi
 yet, see docs/hardware.md. Why these calls: `MappedArray` is the only way without a copy; a request
 that is not released starves the camera; creating and closing `Picamera2` again and again leaks, so
-one instance lives as long as the source, and a stall is answered by stop and start.
+one instance lives as long as the source, and a stall is answered by stop and start. Only when a
+session is over it is closed: another one could not open the camera beside it.
 """
 
 import time
@@ -133,6 +134,10 @@ class PiCameraSource:
             # Cancelled, mostly; but it may have come just before.
             with suppress(Exception):
                 pending.get_result(timeout=0).release()
+
+    def discard(self) -> None:
+        """Give the camera and its buffers back to the system: nothing of a frame stays in them."""
+        self._abandon()
 
     def _configured(self, module: Any) -> Any:  # noqa: ANN401 - picamera2 has no stubs
         if len(module.Picamera2.global_camera_info()) <= self._index:

@@ -33,3 +33,7 @@ class FrameSource(Protocol):
     def close(self) -> None:
         """Stop the source and wipe its buffers. Never raises; safe to call twice."""
         ...
+
+    def discard(self) -> None:
+        """Let go of it for good, after `close`: it is not opened again. Never raises."""
+        ...

@@ -131,6 +131,9 @@ class StillsSource:
         """Forget the list."""
         self._waiting = []
 
+    def discard(self) -> None:
+        """Do nothing more: `close` has given it back."""
+
     def _frame(self, pixels: Pixels) -> Frame:
         small = shrunk(pixels, self._lores_width)
 

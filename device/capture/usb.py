@@ -66,3 +66,6 @@ class UsbSource:
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.release()
+
+    def discard(self) -> None:
+        """Do nothing more: `close` has given it back."""

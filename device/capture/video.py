@@ -90,6 +90,9 @@ class VideoSource:
         if clip is not None:
             clip.release()
 
+    def discard(self) -> None:
+        """Do nothing more: `close` has given it back."""
+
     def _next(self, clip: cv2.VideoCapture, maker: FrameMaker, timeout_s: float) -> Pixels | None:
         if self._first is None:
             return maker.read(clip, timeout_s)

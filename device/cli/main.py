@@ -29,9 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _start_forgetful()
     logging.basicConfig(
         stream=sys.stderr,
-        level=logging.DEBUG if options.verbose else logging.WARNING,
+        level=logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
     )
+    if options.verbose:
+        # Of what we wrote ourselves only: a library may log what stands in a picture.
+        logging.getLogger("device").setLevel(logging.DEBUG)
     try:
         # A caller's process is not ours to close.
         options.unlocked = _close_memory() if of_its_own else None

@@ -29,10 +29,10 @@ def region_of(
     left, top, right, bottom = _corners(matrix, main, side, margin)
     region = main.region_bgr(left, top, right, bottom)
     owned = region.base is None or not np.shares_memory(region, main.pixels)
-    local = matrix.copy()
-    local[:, 2] += local[:, :2] @ np.array([left, top], np.float32)
     shrunk: Pixels | None = None
     try:
+        local = matrix.copy()
+        local[:, 2] += local[:, :2] @ np.array([left, top], np.float32)
         scale = float(np.hypot(local[0, 0], local[1, 0]))
         if scale < _SHRINK_BELOW:
             shrunk, local = _shrink(region, local, 2 * scale)

@@ -50,8 +50,8 @@ class Detector:
         mouth corner; score. All in pixels of a main picture `main_width` pixels wide that shows the
         same view as `lores`.
         """
-        scale = self._letterbox(lores)
         try:
+            scale = self._letterbox(lores)
             found = self._decode(self._network.run(self._canvas))
         finally:
             self._canvas.fill(0)
@@ -65,11 +65,13 @@ class Detector:
         height = min(self._height, max(1, round(picture.height * scale)))
         pixels: Pixels = picture.region_bgr(0, 0, picture.width, picture.height)
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        fitted = cv2.resize(pixels, (width, height), interpolation=method)
-        self._canvas[:height, :width] = fitted
-        fitted.fill(0)
-        if not np.shares_memory(pixels, picture.pixels):
-            pixels.fill(0)
+        try:
+            fitted = cv2.resize(pixels, (width, height), interpolation=method)
+            self._canvas[:height, :width] = fitted
+            fitted.fill(0)
+        finally:
+            if not np.shares_memory(pixels, picture.pixels):
+                pixels.fill(0)
         return scale
 
     @property

@@ -51,8 +51,9 @@ class MotionGate:
         width = min(_WIDTH, lores.width)
         height = max(1, round(lores.height * width / lores.width))
         small = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
-        result = np.asarray(small, dtype=np.float32)
-        small.fill(0)
-        if not np.shares_memory(gray, lores.pixels):
-            gray.fill(0)
-        return result
+        try:
+            return np.asarray(small, dtype=np.float32)
+        finally:
+            small.fill(0)
+            if not np.shares_memory(gray, lores.pixels):
+                gray.fill(0)

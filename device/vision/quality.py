@@ -72,8 +72,9 @@ def appearance_of(pixels: Pixels) -> Appearance:
     side = pixels.shape[0]
     inner = slice(side * 3 // 16, side * 15 // 16)
     gray = np.asarray(cv2.cvtColor(pixels[inner, inner], cv2.COLOR_BGR2GRAY), np.uint8)
-    edges = np.asarray(cv2.Laplacian(gray, cv2.CV_32F), np.float32)
+    edges = np.empty(gray.shape, np.float32)
     try:
+        cv2.Laplacian(gray, cv2.CV_32F, dst=edges)
         contrast = float(gray.std())
         sharpness = float(np.abs(edges, out=edges).mean()) / max(contrast, 4.0)
         return Appearance(sharpness, float(gray.mean()), contrast)

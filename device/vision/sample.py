@@ -83,9 +83,14 @@ class Aligner:
             raise ValueError(msg)
         matrix = similarity(landmarks, nudged(self._target, self._side, nudge))
         side = (self._side, self._side)
-        with region_of(main, matrix, self._side) as (region, local):
-            # Cubic: a linear warp blurs, and the embedder lives on fine detail.
-            cv2.warpAffine(region, local, side, dst=self._buffer, flags=cv2.INTER_CUBIC)
+        try:
+            with region_of(main, matrix, self._side) as (region, local):
+                # Cubic: a linear warp blurs, and the embedder lives on fine detail.
+                cv2.warpAffine(region, local, side, dst=self._buffer, flags=cv2.INTER_CUBIC)
+        except BaseException:
+            # Nobody has a sample to wipe yet.
+            self._buffer.fill(0)
+            raise
         return Sample(self._buffer)
 
     @property

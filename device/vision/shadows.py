@@ -36,8 +36,8 @@ def in_the_dark(face: Pixels) -> bool:
 
     Judged by the brightest channel, so that no skin and no coloured light counts as darkness.
     """
-    cells = np.asarray(cv2.resize(face, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA), np.uint8)
     inner = np.empty((_INNER.stop - _INNER.start,) * 2, np.uint8)
+    cells = np.asarray(cv2.resize(face, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA), np.uint8)
     try:
         np.max(cells[_INNER, _INNER], axis=2, out=inner)
         return int(np.count_nonzero(inner < _DARK)) >= _DARK_SHARE * inner.size

@@ -86,7 +86,7 @@ class ScriptedSource:
         self.open_errors = list(open_errors)
         self.opens = 0
         self.closes = 0
-        self.is_open = False
+        self.is_open = self.discarded = False
         self.frames = []
         self.released = []
         self._script = list(script)
@@ -127,6 +127,9 @@ class ScriptedSource:
             self.closes += 1
             self.is_open = False
             self._changed.notify_all()
+
+    def discard(self):
+        self.discarded = True
 
     def _next_item(self, timeout_s):
         with self._changed:

@@ -227,3 +227,6 @@ class StreetSource:
 
     def close(self):
         pass
+
+    def discard(self):
+        pass

@@ -397,3 +397,16 @@ def test_a_damaged_clip_in_real_time_ends_and_is_not_opened_again(started, tmp_p
     assert camera.next(PATIENCE_S) is None
     assert camera.finished
     assert "cannot be read as a clip" in camera.fault
+
+
+def test_the_source_is_discarded_when_watching_is_over_and_not_before(started):
+    source = ScriptedSource(grey(), CameraError("The cable is out."))
+    camera = started(source, stall_s=PATIENCE_S)
+    _take(camera).release()
+    source.wait_until(lambda: source.opens == 2)
+    source.add(grey())
+    _take(camera).release()
+    assert not source.discarded
+    source.add(END)
+    camera.stop()
+    assert source.discarded

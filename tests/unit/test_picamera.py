@@ -556,3 +556,18 @@ def test_picamera2_that_is_not_installed_is_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(CameraError, match="apt install python3-picamera2"):
         _source(None).open()
+
+
+def test_a_second_session_opens_the_camera_that_the_first_has_discarded(simulated):
+    module = simulated()
+    first, second = _source(module), _source(module)
+    first.open()
+    first.close()
+    assert module.hardware.opened, "a stall is answered by stop and start of one instance"
+    first.discard()
+    assert not module.hardware.opened
+    second.open()
+    second.read(1).release()
+    second.close()
+    second.discard()
+    second.discard()
