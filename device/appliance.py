@@ -163,9 +163,7 @@ class Appliance:
         try:
             if armed:
                 raise_alert = partial(self._raise_alert, frame)
-                observation = self._recogniser.process(frame, raise_alert, self._note_attack)
-                self.ledger.faces += observation.new_tracks
-                self.ledger.compared += observation.compared
+                self._recogniser.process(frame, raise_alert, self._note_attack)
                 self._processing_fault = None
         except Exception as error:  # noqa: BLE001 - a failed frame goes the way of a good one (R14)
             self.ledger.faults += 1
@@ -174,6 +172,10 @@ class Appliance:
             log.error("frame not processed: %s", type(error).__name__)  # noqa: TRY400
         finally:
             frame.release()
+        if armed:
+            # Also of a frame that failed: whoever was seen is counted (R14, R37).
+            self.ledger.faces += self._recogniser.new_tracks
+            self.ledger.compared += self._recogniser.compared
         faces = self._recogniser.faces_in_frame if armed else 0
         self.ledger.frame_ended(faces, wiped=frame.released and self._eye.wiped)
         if self.ledger.frames % _LOG_EVERY == 0:
@@ -222,6 +224,7 @@ class Appliance:
             len(self._gallery),
             self._circumstances().threshold_id,
             running=True,
+            written=self._notebook.fault is None,
         )
 
     def _note_attack(self) -> None:

@@ -71,7 +71,10 @@ def deliver_the_rest(settings: Settings, parts: tuple[Courier, Notebook, Obedien
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: stopping.append(number))
     notebook.erase(Path(settings.watchlist.path))
-    record = deployment_record(settings, None, "unknown", "unknown", running=False)
+    # Which list it was nobody knows any more, so that all counts are unknown.
+    record = deployment_record(
+        settings, None, "unknown", "unknown", running=False, written=notebook.fault is None
+    )
     if obedience.standing.record_owed and courier.submit_record(record):
         obedience.record_submitted()
     courier.start()

@@ -17,21 +17,25 @@ _NOBODYS = "\0"
 _UNKNOWN: Literal["unknown"] = "unknown"
 
 
-def deployment_record(
+def deployment_record(  # noqa: PLR0913 - what a record says, and how much the log knows
     settings: Settings,
     watchlist: ListVersion | None,
     list_size: Count,
     threshold_id: str,
     *,
     running: bool,
+    written: bool,
 ) -> Record:
     """Return the record of a watchlist's deployment on this device.
 
     watchlist: None where nobody knows any more which one it was; then all counts are unknown.
-    running: see `device.audit.record.totals_of`. Raises StorageError when the log cannot be read.
+    running: see `device.audit.record.totals_of`. written: the notebook has nothing left to write;
+    otherwise the log lacks what was counted, and all counts are unknown. Raises StorageError when
+    the log cannot be read.
     """
     log = Path(settings.device.state_directory) / LOG
-    totals = totals_of(log, _NOBODYS if watchlist is None else watchlist.id, running=running)
+    known = watchlist.id if watchlist is not None and written else _NOBODYS
+    totals = totals_of(log, known, running=running)
     now = utc_text(time.time_ns())
     data = RecordData(
         from_at=totals.from_at or _UNKNOWN,

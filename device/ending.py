@@ -67,6 +67,7 @@ class Ending:
                 len(listed) or "unknown",
                 "unknown" if signed is None else signed.threshold.threshold_id,
                 running=False,
+                written=self._notebook.fault is None,
             )
         except StorageError as error:
             self._notebook.failed(error)

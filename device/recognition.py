@@ -74,6 +74,16 @@ class Recogniser:
         """How many faces the newest frame showed."""
         return self._observer.faces_in_frame
 
+    @property
+    def new_tracks(self) -> int:
+        """How many tracks began in the newest frame."""
+        return self._observer.new_tracks
+
+    @property
+    def compared(self) -> int:
+        """How many faces of the newest frame were worth cutting out, and were tried."""
+        return self._observer.compared
+
     def forget(self) -> None:
         """End all tracks: the camera stopped, or comparing is forbidden now."""
         self._observer.forget()

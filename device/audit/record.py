@@ -1,11 +1,14 @@
 """What a deployment adds up to over all runs and restarts, for its record (R37, R42)."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
-from device.audit.line import Line
+from device.audit.head import standing
+from device.audit.line import Line, decode, hash_of
+from device.audit.link import Link
 from device.audit.reading import Snapshot
 from device.audit.totals import count
 from device.protocol.record import Count
@@ -39,16 +42,52 @@ def totals_of(log: Path, watchlist_id: str, *, running: bool) -> ListTotals:
     """Add up the log for one watchlist. Raises StorageError when it cannot be read.
 
     running: the caller is the appliance whose run is the newest, and has just closed its `Tally`;
-    otherwise a run without its `stop` was broken off. A log that the device found damaged, or
-    could not write for long, or that has no line of this watchlist, knows nothing: all counts are
-    "unknown".
+    otherwise a run without its `stop` was broken off. A log that is not whole, that the device
+    found damaged, or could not write for long, or that has no line of this watchlist, knows
+    nothing: all counts are "unknown".
     """
     adding = _Adding(watchlist_id)
-    for _, line in Snapshot.of(log).lines():
+    chain = _Chain(Snapshot.of(log))
+    for line in chain.lines():
         adding.take(line)
+    if not chain.whole:
+        adding.doubt()
     if not running:
         adding.break_off()
     return adding.result()
+
+
+class _Chain:
+    """Reads a log and sees whether all of it is there, as it was written.
+
+    whole: no line is missing, changed, repeated or out of its place, at the end neither. Signatures
+    are the verifier's to check; what damages a log by chance breaks the chain.
+    """
+
+    def __init__(self, log: Snapshot) -> None:
+        self._log = log
+        self.number = 0
+        self.last_hash = self.before_hash = ""
+        self.whole = True
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the whole lines. Raises StorageError."""
+        link = Link()
+        for at, piece in enumerate(self._log.pieces(), 1):
+            line = decode(piece.content, Line) if piece.begins else None
+            if line is None:
+                link.add(at, piece)
+                continue
+            unexplained = link.strange and line.event != "line cut short"
+            if unexplained or (line.number, line.previous) != (self.number + 1, link.name):
+                self.whole = False
+            self.before_hash, self.last_hash = self.last_hash, hash_of(piece.content)
+            self.number = line.number
+            link.restart(piece.content)
+            yield line
+        unpromised = all(one.unfinished for one in link.strange)
+        if not unpromised or standing(self._log.head, self, None).state == "damaged":
+            self.whole = False
 
 
 class _Adding:
@@ -88,6 +127,10 @@ class _Adding:
         if self._comparing and self._current == self._id:
             self._totals.lost_since.append(self._written_at)
         self._comparing, self._current = False, ""
+
+    def doubt(self) -> None:
+        """Note that the log is not whole: then it knows nothing."""
+        self._incomplete = True
 
     def result(self) -> ListTotals:
         totals, known = self._totals, self._known

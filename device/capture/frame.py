@@ -39,6 +39,9 @@ class Ephemeral:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         self.__reduce__()
 
+    def __getstate__(self) -> NoReturn:
+        self.__reduce__()
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 

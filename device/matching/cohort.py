@@ -61,7 +61,10 @@ def levels(cosines: Floats, of: int | None = None) -> Floats:
     total = highest.sum(axis=1, keepdims=True)
     # A reference that is among them leaves; otherwise the lowest of them does.
     leaves = np.where(cosines >= last, cosines, last)
-    return np.asarray((total - leaves) / np.float32(count), np.float32)
+    found = np.asarray((total - leaves) / np.float32(count), np.float32)
+    for used in (highest, leaves):
+        used.fill(0)
+    return found
 
 
 def levels_of_references(directions: Floats, matrix: Floats) -> Floats:

@@ -84,12 +84,14 @@ def verdict(rule: StopRule, false_alerts: int, faces: int | None, alerts: int = 
     seen = max(false_alerts, alerts if faces is None else faces)
     if chance_of_so_many(false_alerts, seen, rule.authorised_fpir) > 1 - rule.confidence:
         return None
-    of = f"{seen:,} faces seen" if faces is not None else f"{seen:,} alerts (faces unknown)"
+    # How many people have passed is not said: this sentence leaves in the status, and the counts
+    # of passers-by leave in the record alone (R16).
+    of = "faces seen" if faces is not None else f"{seen:,} alerts (faces unknown)"
     one_in = f"1 in {1 / rule.authorised_fpir:,.0f}"
     return (
-        f"This device has suspended itself: {false_alerts:,} false alerts of {of} are more than "
-        f"the authorised {one_in}, with {rule.confidence:.1%} confidence; the officer must look "
-        "into it, and only the desk can resume the device."
+        f"This device has suspended itself: {false_alerts:,} false alerts are more than the "
+        f"authorised {one_in} of the {of}, with {rule.confidence:.1%} confidence; the officer must "
+        "look into it, and only the desk can resume the device."
     )
 
 

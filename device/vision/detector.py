@@ -50,11 +50,15 @@ class Detector:
         mouth corner; score. All in pixels of a main picture `main_width` pixels wide that shows the
         same view as `lores`.
         """
+        outputs: list[Floats] = []
         try:
             scale = self._letterbox(lores)
-            found = self._decode(self._network.run(self._canvas))
+            outputs = self._network.run(self._canvas)
+            found = self._decode(outputs)
         finally:
             self._canvas.fill(0)
+            for output in outputs:
+                output.fill(0)
         found[:, :SCORE] *= main_width / (lores.width * scale)
         return found
 

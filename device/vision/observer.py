@@ -49,14 +49,22 @@ class Observer:
         self._ended: list[int] = []
         self.faces_in_frame = 0
         """How many faces the newest frame showed; known also when its processing failed."""
+        self.compared = 0
+        """How many of them were tried to be compared; likewise."""
+        self._begun = 0
+
+    @property
+    def new_tracks(self) -> int:
+        """How many tracks began in the newest frame; likewise."""
+        return self._tracker.begun - self._begun
 
     def observe(self, frame: Frame, compare: Compare) -> Observation:
         """Look for faces in a frame and compare the ones worth it."""
-        self.faces_in_frame = 0
+        self.faces_in_frame = self.compared = 0
+        self._begun = self._tracker.begun
         moved = self._gate is None or self._gate.moved(frame.lores)
         if not moved and not self._tracker.live:
             return Observation(faces=0, compared=0, new_tracks=0)
-        begun = self._tracker.begun
         detections = self._eye.detector.detect(frame.lores, frame.main.width)
         self.faces_in_frame = len(detections)
         pairs = self._tracker.update(detections, frame.seconds)
@@ -64,11 +72,12 @@ class Observer:
         self._pending.difference_update(self._tracker.ended)
         shots = self._worth_it(pairs, detections, frame.seconds)
         for shot in shots:
+            self.compared += 1
             self._compare(frame, shot, detections[:, :4], compare)
         return Observation(
             faces=len(detections),
             compared=len(shots),
-            new_tracks=self._tracker.begun - begun,
+            new_tracks=self.new_tracks,
         )
 
     def ended(self) -> list[int]:

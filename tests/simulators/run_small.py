@@ -23,7 +23,7 @@ from device.appliance import Appliance
 from device.audit import Ledger, Tally
 from device.audit.reading import Snapshot
 from device.capture import Camera
-from device.errors import CameraError
+from device.errors import CameraError, StorageError
 from device.notebook import Notebook
 from device.obedience import Obedience
 from device.protocol.status import StatusData
@@ -39,7 +39,7 @@ SECONDS_PER_FRAME = 2.0
 UNPLUGGED = "The camera was unplugged."
 _PATIENCE_S = 10.0
 
-BEFORE_FACES = ("camera", "driver", "disk", "motion", "detection")
+BEFORE_FACES = ("camera", "driver", "disk", "audit log", "motion", "detection")
 """Where a fault comes whether or not anybody passes."""
 WITH_FACES = ("tracking", "alignment", "embedding", "comparison")
 """Where a fault needs a face to come."""
@@ -59,12 +59,17 @@ class Trouble:
 
 @dataclass
 class Told:
-    """All that a run said. statuses: as handed to the sink. files: contents of the status file."""
+    """All that a run said.
+
+    statuses: as handed to the sink. files: contents of the status file. shown: after how many
+    frames the newest status was told to all, and that status.
+    """
 
     folder: Path
     statuses: list[StatusData] = field(default_factory=list)
     files: list[bytes] = field(default_factory=list)
     lines: list[logging.LogRecord] = field(default_factory=list)
+    shown: tuple[int, StatusData | None] = (-1, None)
     ledger: Ledger = field(default_factory=Ledger)
     sink: RecordingSink = field(default_factory=RecordingSink)
 
@@ -101,8 +106,11 @@ def difference(one, other):
     return [name for name in left if left[name] != right[name]]
 
 
-def run_small(folder, people, frames=24, troubles=(), *, orders=()):
-    """Run the appliance over a street, log level DEBUG. Returns a `Told`."""
+def run_small(folder, people, frames=24, troubles=(), *, orders=None):
+    """Run the appliance over a street, log level DEBUG. orders: of the desk, by frame. Returns all.
+
+    Those of frame 0 are given before it starts.
+    """
     told = Told(folder)
     told.sink = _Sink(told)
     # Without the gate every frame is looked at, so that a fault comes in an empty street too.
@@ -115,9 +123,11 @@ def run_small(folder, people, frames=24, troubles=(), *, orders=()):
 
     notebook = Notebook(folder, now_s)
     obedience = Obedience(folder, Topics("s1", "d1").source, notebook)
-    for order in orders:
-        obedience.take(order)
+    orders = orders or {}
+    if 0 in orders:
+        obedience.take(orders.pop(0))
     source = _Source(people, frames, told, troubles)
+    source.orders = {number: partial(obedience.take, order) for number, order in orders.items()}
     with contextlib.ExitStack() as stack:
         stack.enter_context(patch("device.appliance.Tally", partial(Tally, now_s=now_s)))
         stack.enter_context(patch("device.capture.camera._RETRY_S", (0.0,)))
@@ -132,6 +142,7 @@ def run_small(folder, people, frames=24, troubles=(), *, orders=()):
         )
         told.ledger = appliance.ledger
         stack.enter_context(_listening(told))
+        stack.enter_context(_seeing_what_is_shown(told, notebook))
         _break(stack, appliance, seeing, told, troubles)
         appliance.run()
     return told
@@ -155,20 +166,25 @@ class _Source(StreetSource):
     def __init__(self, people, frames, told, troubles):
         super().__init__(people, frames, self._fail)
         self.endless = True
+        self.orders = {}
         self._told = told
         self._faults = {t.frame: t.stage for t in troubles if t.stage in ("camera", "driver")}
         self._waits_for = None
 
     def open(self):
         if self._waits_for is not None:
-            _wait_until(lambda: any(self._waits_for in r for r in self._told.statuses[-1].reasons))
+            _wait_until(self._was_told)
+
+    def _was_told(self):
+        _, status = self._told.shown
+        return any(self._waits_for in reason for reason in status.reasons)
 
     def _fail(self, number):
+        self.orders.pop(number, lambda: None)()
         stage = self._faults.pop(number, None)
         if stage is None:
             return
-        if self.given:
-            _wait_until(lambda: self.given[-1].released)
+        _wait_until(lambda: self._told.shown[0] == len(self.given))
         if stage == "camera":
             self._waits_for = UNPLUGGED
             raise CameraError(UNPLUGGED)
@@ -187,9 +203,10 @@ def _listening(told):
     """Keep every log line of every level, and every status file as it lies on the disk."""
     root, handler = logging.getLogger(), logging.Handler()
     handler.emit = told.lines.append
-    level = root.level
     root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
+    levels = [(logger, logger.level) for logger in (root, logging.getLogger("device"))]
+    for logger, _ in levels:
+        logger.setLevel(logging.DEBUG)
     write = notebooks.write_status
 
     def write_and_look(directory, status):
@@ -201,7 +218,18 @@ def _listening(told):
             yield
     finally:
         root.removeHandler(handler)
-        root.setLevel(level)
+        for logger, level in levels:
+            logger.setLevel(level)
+
+
+def _seeing_what_is_shown(told, notebook):
+    show = notebook.show
+
+    def show_and_say(status, camera, broker):
+        show(status, camera, broker)
+        told.shown = (told.ledger.frames, status)
+
+    return patch.object(notebook, "show", show_and_say)
 
 
 def _break(stack, appliance, seeing, told, troubles):
@@ -209,6 +237,7 @@ def _break(stack, appliance, seeing, told, troubles):
     observer = appliance._recogniser._observer
     places = {
         "disk": (os, "fsync", _full),
+        "audit log": (appliance._notebook._audit, "write", _unwritable),
         "motion": (observer._gate, "moved", _injected),
         "detection": (seeing.detector, "detect", _injected),
         "tracking": (observer._tracker, "update", _misshapen),
@@ -231,6 +260,10 @@ def _call(whole, error, troubles, told, *arguments):
 
 def _full(*_):
     return OSError(28, "No space left on device")
+
+
+def _unwritable(*_):
+    return StorageError("The audit log cannot be written: nothing is compared without it.")
 
 
 def _injected(*_):
