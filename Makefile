@@ -10,7 +10,7 @@ FACES ?= ../shared/data/faces
 RUNTIME ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help device desk venv demo test lint bench models docs proof-acceptance proof-delivery proof-watchlist proof-built-in convert venv-train train-embedder train-ablation train-detector test-runtimes check-aarch64 lock clean
+.PHONY: help device desk venv demo test lint bench models docs proof-acceptance proof-delivery proof-watchlist proof-forgetting proof-built-in convert venv-train train-embedder train-ablation train-detector test-runtimes check-aarch64 lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -98,6 +98,12 @@ proof-watchlist: venv models  ## a list that is lawful: its life, 2,000 entries,
 	$(PY) -m tests.reliability.policy_mutation
 	$(PY) -m tests.reliability.protection
 	@test ! -d $(FACES) || $(VENV)/bin/passerby-lab protection --data $(FACES) --json proof-output/protection.json
+
+proof-forgetting: venv models  ## everyone who is not on the list is forgotten: 10,000 strangers, every fault (about 30 minutes; as root, or where user namespaces are allowed)
+	@tools/setup/broker.sh
+	@tools/setup/proof.sh
+	@mkdir -p -m 700 proof-output/cache
+	$(PY) -m tests.privacy.forgetting --cache proof-output/cache --out proof-output/forgetting.json
 
 proof-built-in: venv  ## the built-in models on rendered people that nothing was trained on (about 5 minutes)
 	@test -f proof-output/rendered/manifest.csv || $(VENV)/bin/passerby-lab render --out proof-output/rendered \

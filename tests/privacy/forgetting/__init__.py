@@ -1,0 +1,1 @@
+"""The proof that everyone else is forgotten: `python -m tests.privacy.forgetting`."""

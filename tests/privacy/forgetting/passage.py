@@ -1,0 +1,322 @@
+"""Many strangers pass the real appliance, and everything goes wrong; who stays where is counted.
+
+One `Passage` is one seed: frame by frame is shown, and when its processing has ended all memory of
+the process is searched for every form of that frame. Beside it faults fire in every stage, the
+broker vanishes, the disk fills up, memory runs out. At its end everything that was shown is looked
+for once more: in memory, in a core image made by force, behind the program's last code, on the
+disk, in its log, and in all that went over the wire.
+"""
+
+import contextlib
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.privacy.forgetting import disk, trace, wire
+from tests.privacy.forgetting.agent.plants import PLACES
+from tests.privacy.forgetting.appliance import Appliance
+from tests.privacy.forgetting.faults import OUTSIDE, STAGES
+from tests.privacy.forgetting.memory import Memory, core_image
+from tests.privacy.forgetting.needles import Needles, search_file
+from tests.privacy.forgetting.people import crowd, empty, frames, poor
+from tests.privacy.forgetting.plan import Plan
+from tests.privacy.forgetting.shadow import Shadow
+from tests.privacy.forgetting.surroundings import (
+    SmallDisk,
+    broker_down,
+    file_limit,
+    no_memory,
+    no_small_disk,
+)
+from tests.privacy.forgetting.tap import Tap
+from tests.privacy.forgetting.texts import Numbers, text_forms
+from tests.simulators.mosquitto import Mosquitto
+
+FAULTS = tuple(stage for stage in STAGES if stage not in OUTSIDE)
+_FOUND_IN = sorted(set(PLACES) - {"freed and overwritten"})
+_KEPT = 40
+"""Finds that are kept word for word."""
+_TEXTS = 200
+"""Templates that are looked for as text, too."""
+_PATIENCE_S = 30
+
+
+@dataclass
+class Outcome:
+    """What one passage came to. Counts of finds are by place; nothing found is an empty Counter.
+
+    faces: that the appliance detected; compared: shots of them; frames: shown. fired: faults by
+    stage. planted, unfound, unwiped: controls that were laid out, not found, or found afterwards.
+    finds: how many, by place. told: some of them, word for word. rules: broken, in sentences.
+    skipped: what could not be done here, and why.
+    """
+
+    seed: int
+    frames: int = 0
+    faces: int = 0
+    compared: int = 0
+    alerts: int = 0
+    unwiped_buffers: int = 0
+    fired: Counter = field(default_factory=Counter)
+    around: Counter = field(default_factory=Counter)
+    searches: int = 0
+    bytes_read: int = 0
+    forms: int = 0
+    planted: int = 0
+    unfound: int = 0
+    unwiped: int = 0
+    finds: Counter = field(default_factory=Counter)
+    told: list = field(default_factory=list)
+    rules: list = field(default_factory=list)
+    skipped: list = field(default_factory=list)
+    sizes: dict = field(default_factory=dict)
+    core: str = ""
+    seconds: float = 0.0
+
+    @property
+    def clean(self):
+        return not self.finds and not self.rules and not self.unfound and not self.unwiped
+
+    def found(self, place, finds):
+        """Note what was found at a place."""
+        if finds:
+            self.finds[place] += len(finds)
+            self.told += [f"{place}: {one}" for one in finds[: max(0, _KEPT - len(self.told))]]
+
+
+class Passage:
+    """folder: empty. number: of frames with strangers. leak: of `leaks.BUILDS`.
+
+    verbose: log at every level. around: let the surroundings fail, too. traced: under strace.
+    """
+
+    def __init__(self, folder, seed, number, *, pool, models="built-in", leak=None, **how):  # noqa: PLR0913 - what may differ
+        self.folder = Path(folder)
+        self.outcome = Outcome(seed)
+        self._number = number
+        self._pool = pool
+        self._verbose = how.pop("verbose", True)
+        self._around = how.pop("around", True)
+        self._traces = how.pop("traced", True)
+        self._say = how.pop("say", lambda _: None)
+        self._models, self._leak = how.pop("models", "built-in"), leak
+        self._few, self._templates = [], {}
+        self._random = random.Random(seed)
+        self._faults = self._random.sample(FAULTS, len(FAULTS))
+
+    def run(self):
+        """Let everybody pass; return the outcome."""
+        began = time.monotonic()
+        broker = Mosquitto(self.folder / "broker")
+        broker.start()
+        try:
+            with Tap(broker.port) as tap, contextlib.ExitStack() as stack:
+                self._tap = tap
+                self._set_up(stack)
+                self._pass_by()
+                self._end()
+        finally:
+            broker.stop()
+        self.outcome.seconds = time.monotonic() - began
+        return self.outcome
+
+    # --- what happens ---
+
+    def _set_up(self, stack):
+        wrapper, self._trace = (), None
+        why = trace.why_not() if self._traces else "another passage has it."
+        if why is None:
+            self._trace = self.folder / "trace"
+            wrapper = trace.prefix(self._trace)
+        else:
+            self.outcome.skipped.append(f"the list of all writes and peers: {why}")
+        self.appliance = Appliance(
+            self.folder / "device",
+            models=self._models,
+            leak=self._leak,
+            verbose=self._verbose,
+            port=self._tap.port,
+            wrapper=wrapper,
+        )
+        self._disk = None
+        if self._around and no_small_disk() is None:
+            self._disk = stack.enter_context(SmallDisk(self.appliance.state))
+        self._watch = stack.enter_context(contextlib.closing(disk.Watch(self.folder)))
+        self.appliance.start()
+        stack.callback(self.appliance.kill)
+        self._shadow = Shadow(self._models, self.appliance.watchlist)
+        self._memory = Memory(self.appliance.pid)
+
+    def _pass_by(self):
+        plan = Plan(self._number, around=self._around)
+        with contextlib.ExitStack() as around:
+            for place, frame in enumerate(frames(self.outcome.seed, self._number, pool=self._pool)):
+                for name in plan.over(place):
+                    around.close()
+                    self._recovered(name)
+                for name in plan.begins(place):
+                    around.enter_context(self._trouble(name))
+                    self.outcome.around[name] += 1
+                self._show(frame, self._fault(plan, place))
+                for kind in plan.extra(place):
+                    self._show(self._extra(kind, place))
+                if plan.plants(place):
+                    self._plant()
+                if place % 50 == 0:
+                    self._say(f"seed {self.outcome.seed}: {place} of {self._number} frames")
+
+    def _fault(self, plan, place):
+        if not plan.faulty(place):
+            return None
+        self._faults.append(self._faults.pop(0))
+        return self._faults[-1]
+
+    def _trouble(self, name):
+        if name == "broker refuses":
+            return broker_down(self._tap, "refuse")
+        if name == "broker hangs":
+            return broker_down(self._tap, "hang")
+        if name == "no memory left":
+            return no_memory(self.appliance.pid)
+        return self._disk.full() if self._disk else file_limit(self.appliance.pid)
+
+    def _extra(self, kind, place):
+        seed = self.outcome.seed
+        if kind == "crowd":
+            return crowd(seed, pool=self._pool)
+        return (
+            poor(seed, pool=self._pool) if kind == "poor" else empty(seed, place, pool=self._pool)
+        )
+
+    def _show(self, frame, fault=None):
+        outcome = self.outcome
+        forms = self._shadow.forms(frame)
+        if len(self._templates) < _TEXTS:
+            named = self._shadow.templates.items()
+            self._templates |= {frame.name + face: template for face, template in named}
+        self._few += self._shadow.few(frame)
+        if fault is not None:
+            self.appliance.fault(fault)
+        shown = self.appliance.show(frame, timeout_s=_PATIENCE_S)
+        if shown.fault:
+            outcome.fired[shown.fault] += 1
+        elif fault is not None:
+            self.appliance.fault(None)
+        outcome.frames += 1
+        outcome.faces += shown.faces
+        outcome.compared += shown.compared
+        outcome.alerts += shown.alerts
+        outcome.unwiped_buffers += not shown.wiped
+        outcome.forms += len(forms)
+        self._search(Needles(forms), "memory, after the frame", only_changed=True)
+
+    def _search(self, needles, place, *, only_changed=False):
+        searched = self._memory.search(needles, only_changed=only_changed)
+        self.outcome.searches += 1
+        self.outcome.bytes_read += searched.bytes_read
+        self.outcome.found(place, searched.finds)
+        for name, size in searched.unreadable:
+            rule = f"{size} bytes of {name} could not be read."
+            if rule not in self.outcome.rules:
+                self.outcome.rules.append(rule)
+        return searched
+
+    def _plant(self):
+        """Lay a form of somebody who was never shown out in the process: it must be found."""
+        stranger = next(frames(self.outcome.seed + 1000, 1, pool=self._pool))
+        forms = [form for form in self._shadow.forms(stranger) if 200 < len(form.content) < 200_000]
+        form, where = self._random.choice(forms), self._random.choice(_FOUND_IN)
+        needles = Needles([form])
+        if not needles.words:
+            return
+        self.appliance.plant(form.kind, form.content, where)
+        found = self._memory.search(needles, only_changed=True).finds
+        ((_, _, whole),) = self.appliance.planted()
+        self.appliance.unplant()
+        if not found and not whole:
+            return  # a freed block that the program has used again by now
+        self.outcome.planted += 1
+        if not found:
+            self.outcome.unfound += 1
+            self.outcome.told.append(f"not found: {form.kind}, planted in {where}")
+        if left := self._memory.search(needles).finds:
+            self.outcome.unwiped += 1
+            self.outcome.told.append(
+                f"still there after its wiping: {form.kind}, {where}: {left[0]}"
+            )
+
+    def _recovered(self, name):
+        """Wait until faces are compared again, so that trouble does not hide the next one."""
+        deadline = time.monotonic() + _PATIENCE_S
+        number = 5_000
+        while time.monotonic() < deadline:
+            number += 1
+            shown = self.appliance.show(empty(self.outcome.seed, number, pool=self._pool))
+            if shown.armed:
+                return
+            time.sleep(0.5)
+        self.outcome.rules.append(f"Nothing was compared for {_PATIENCE_S} s after: {name}.")
+
+    # --- what is left ---
+
+    def _end(self):
+        outcome, everybody = self.outcome, Needles(self._few)
+        self._search(everybody, "memory, everybody at the end")
+        image = self.folder / "core"
+        outcome.core = core_image(self.appliance.pid, image)
+        outcome.found("a core image made by force", search_file(everybody, image))
+        outcome.sizes["core image"] = image.stat().st_size
+        image.unlink()
+        swap = disk.swap(self.appliance.pid)
+        if swap.swapped_kb:
+            outcome.rules.append(f"{swap.swapped_kb} kB of the process are swapped out.")
+        outcome.found("open descriptors", disk.search_descriptors(self.appliance.pid, everybody))
+        self.appliance.end()
+        self._search(everybody, "memory, behind the program's last code")
+        if code := self.appliance.release_end():
+            outcome.rules.append(f"The program ended with exit code {code}.")
+        self._outside(everybody)
+
+    def _outside(self, everybody):
+        """Search what is not memory: disk, log, wire."""
+        outcome, device = self.outcome, self.appliance.folder
+        texts = Needles(
+            form for name, one in self._templates.items() for form in text_forms(one, name)
+        )
+        numbers = Numbers(self._templates)
+        for needles, what in ((everybody, "disk"), (texts, "disk, as text")):
+            outcome.found(what, disk.search(device, needles))
+        for needles, what in ((everybody, "wire"), (texts, "wire, as text")):
+            outcome.found(what, self._tap.search(needles))
+        for log in (self.appliance.stderr, self.appliance.stdout):
+            outcome.found("log, as numbers", numbers.search_file(log))
+        outcome.sizes |= {
+            "disk": disk.total_bytes(device),
+            "wire": sum(map(len, self._tap.streams().values())),
+            "log": self.appliance.stderr.stat().st_size,
+        }
+        outcome.rules += wire.faults(self._tap.told(), self.appliance.between.desk)
+        if self._trace is not None:
+            self._traced()
+
+    def _traced(self):
+        outcome, device = self.outcome, self.appliance
+        traced = trace.Traced.read(self._trace, cwd=device.folder)
+        allowed = [device.state, device.stderr, device.stdout, device.folder / "state"]
+        for one in traced.writes_outside(allowed):
+            outcome.rules.append(f"It wrote outside its state directory: {one.path} ({one.call}).")
+        for peer in traced.peers:
+            if not self._is_expected(peer):
+                outcome.rules.append(f"It contacted {peer}.")
+        outcome.rules += [f"It ran {one}." for one in traced.programs()[2:]]
+        outcome.rules += [f"It may carry something out: {call.name}" for call in traced.odd()]
+        ours, _ = disk.attributed(self._watch.changes(allowed), traced)
+        outcome.found("files outside the state directory", [str(one) for one in ours])
+        outcome.sizes["traced calls"] = len(traced.calls)
+
+    def _is_expected(self, peer):
+        """Tell whether a peer is the broker, the program itself, or the proof's own camera."""
+        camera = peer.family == "AF_UNIX" and "passerby-proof" in peer.address
+        return peer.itself or camera or (peer.address, peer.port) == ("127.0.0.1", self._tap.port)

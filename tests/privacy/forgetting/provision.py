@@ -1,0 +1,114 @@
+"""A folder with all that `passerby run` needs: configuration, list, keys, and an environment.
+
+Whatever the program would write beside its state directory lands in `home` or `tmp` of that
+folder, where it is seen.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sys
+import tempfile
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from device.protocol.keys import encode_keys
+from tests.conftest import ROOT
+from tests.simulators.correspondents import Correspondents
+from tests.simulators.pictures import photograph
+from tools.desk.main import main as passerby_desk
+
+AGENT = Path(__file__).with_name("agent")
+ENROLLED = (600_028, 600_040, 600_044)
+"""Seeds of the people on the list; no canary is one of them."""
+MODELS = {
+    "built-in": {"detector": "passerby-detector-640x480", "embedder": "passerby-embedder"},
+    "operational": {"detector": "yunet-s-640x480", "embedder": "omz-0095"},
+}
+
+
+@cache
+def watchlist(models):
+    """Return an unsigned list, as a file's bytes, for one collection of models."""
+    with tempfile.TemporaryDirectory(prefix="list") as name:
+        folder = Path(name)
+        (folder / "photos").mkdir()
+        for seed in ENROLLED:
+            photograph(folder / "photos" / f"r-{seed}.png", seed)
+        line = ["enrol", "--photos", folder / "photos", "--out", folder / "list", "--strict"]
+        chosen = [word for role, name in MODELS[models].items() for word in (f"--{role}", name)]
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            code = passerby_desk([str(word) for word in (*line, *chosen)])
+        if code:
+            raise RuntimeError(f"The list could not be made: {said.getvalue()}")
+        return (folder / "list").read_bytes()
+
+
+def provision(folder, models, port, settings):
+    """Write a demonstration's files. settings: table → keys, over those here.
+
+    Returns the two ends of its correspondence.
+    """
+    between = Correspondents()
+    (folder / "state").mkdir(exist_ok=True)
+    (folder / "list").write_bytes(watchlist(models))
+    (folder / "desk.pub").write_bytes(encode_keys(between.desk_keys.public))
+    (folder / "state/identity.key").write_bytes(encode_keys(between.device_keys))
+    (folder / "state/identity.key").chmod(0o600)
+    tables = {
+        "device": {
+            "site": between.topics.site,
+            "id": between.topics.device,
+            "state_directory": "state",
+            "demonstration": True,
+        },
+        "camera": {"kind": "picamera2", "width": 1280, "height": 720, "lores_width": 640},
+        "models": MODELS[models],
+        "watchlist": {"path": "list"},
+        "broker": {"host": "127.0.0.1", "port": port, "tls": False},
+        "desk": {"public_keys": "desk.pub"},
+        "alerts": {"cover": "off", "drain_s": 1.0},
+    }
+    for table, keys in settings.items():
+        tables[table] = tables.get(table, {}) | keys
+    (folder / "device.toml").write_text(_toml(tables))
+    return between
+
+
+def state_of(config):
+    """Return the state directory that a device.toml names."""
+    with config.open("rb") as file:
+        named = tomllib.load(file)["device"].get("state_directory", "/var/lib/passerby")
+    return config.parent / named
+
+
+def environment(folder, more):
+    """Return the program's environment: little of ours, and folders of its own."""
+    own = {name: folder / name for name in ("home", "tmp")}
+    for path in own.values():
+        path.mkdir(exist_ok=True)
+    xdg = {f"XDG_{kind}_HOME": str(own["home"] / kind.lower()) for kind in ("CACHE", "CONFIG")}
+    xdg |= {f"XDG_{kind}_HOME": str(own["home"] / kind.lower()) for kind in ("DATA", "STATE")}
+    return {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{AGENT}:{ROOT}",
+        # Bytecode belongs to the installation, which a device mounts read-only.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "HOME": str(own["home"]),
+        "TMPDIR": str(own["tmp"]),
+        "XDG_RUNTIME_DIR": str(own["tmp"]),
+        "OMP_NUM_THREADS": "1",
+        **xdg,
+        **more,
+    }
+
+
+def _toml(tables):
+    lines = []
+    for table, keys in tables.items():
+        lines += [f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]
+    return "\n".join(lines) + "\n"
