@@ -64,7 +64,8 @@ demo: venv  ## the main job: enrol, watch, alert, on rendered people (DATA=folde
 
 test: venv models lint  ## lint, types, import contracts, all tests
 	@tools/setup/broker.sh
-	$(PY) -m pytest
+	@tools/setup/proof.sh
+	$(PY) -m pytest -n auto --dist loadfile
 
 lint: venv  ## style, types, import contracts
 	$(VENV)/bin/ruff check .
