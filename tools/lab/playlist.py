@@ -45,6 +45,9 @@ class Playlist:
             self._current.close()
         self._current = None
 
+    def discard(self) -> None:
+        """Do nothing more: `close` has closed it."""
+
     def _next_clip(self) -> None:
         self.close()
         if not self._clips:

@@ -71,6 +71,9 @@ class RenderedSource:
         """End the sequence."""
         self._scenes = iter(())
 
+    def discard(self) -> None:
+        """Do nothing more: `close` has ended it."""
+
 
 def write_stills(scenes: Iterator[Scene], folder: Path) -> int:
     """Write a sequence as numbered PNG files, for `camera.kind = "stills"`; return how many.
