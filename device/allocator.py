@@ -25,6 +25,7 @@ from typing import Final, Generic, TypeVar
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _VARIABLE: Final = "GLIBC_TUNABLES"
+_STARTED_AGAIN: Final = "PASSERBY_STARTED_AGAIN"
 _TUNABLES: Final = {"glibc.malloc.perturb": "165", "glibc.malloc.tcache_count": "0"}
 FREED: Final = 165
 """The byte that freed memory is filled with."""
@@ -32,6 +33,13 @@ FREED: Final = 165
 # Of <malloc.h>.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_PERTURB = -1, -2, -3, -6
 _PAGE: Final = 4096
+_MOST_PIECES: Final = 20_000
+"""More free pieces than a heap of ours ever has; an end, should the C library be another one."""
+_ALONE: Final = threading.RLock()
+"""The C library's settings are one for all threads."""
+_SIZES: Final = [_PAGE << shift for shift in range(12, -1, -1)]
+_MAPPED: Final = 2
+"""The bit in a piece's noted length that says that the kernel mapped it for this piece alone."""
 _TOP_PAD: Final = 128 * 1024
 _MOST_KEPT: Final = 64 * 1024 * 1024
 _LARGE: Final = 32 * 1024 * 1024
@@ -44,13 +52,18 @@ Range = tuple[int, int]
 
 
 def restarted_with(environment: Mapping[str, str]) -> dict[str, str] | None:
-    """Return the environment in which freed memory is overwritten; None when this is one."""
-    set_already = [part for part in environment.get(_VARIABLE, "").split(":") if part]
+    """Return the environment in which freed memory is overwritten; None when this is one.
+
+    None, too, when a program was started with it already, and the system took it away: from one
+    with capabilities of its own it does. Then `overwrite_what_is_freed` says so.
+    """
+    # What the C library cannot read, it may answer by reading none of it.
+    set_already = [part for part in environment.get(_VARIABLE, "").split(":") if "=" in part]
     ours = [f"{name}={value}" for name, value in _TUNABLES.items()]
-    if set(ours) <= set(set_already):
+    if set(ours) <= set(set_already) or _STARTED_AGAIN in environment:
         return None
     others = [part for part in set_already if part.partition("=")[0] not in _TUNABLES]
-    return {**environment, _VARIABLE: ":".join([*others, *ours])}
+    return {**environment, _VARIABLE: ":".join([*others, *ours]), _STARTED_AGAIN: "1"}
 
 
 def overwrite_what_is_freed() -> bool:
@@ -67,14 +80,11 @@ def overwrite_what_is_freed() -> bool:
 
 def _is_overwritten(size: int) -> bool:
     """Free a piece and look at it: the one way to learn what this C library really does."""
-    _LIBC.malloc.restype = ctypes.c_void_p
-    _LIBC.malloc.argtypes = [ctypes.c_size_t]
-    _LIBC.free.argtypes = [ctypes.c_void_p]
-    address = _LIBC.malloc(size)
-    if not address:
+    address = _malloc(size)
+    if address is None:
         return False
     ctypes.memset(address, 1, size)
-    _LIBC.free(address)
+    _free(address)
     # The lists' own pointers lie in the first half.
     return ctypes.string_at(address + size // 2, size // 2) == bytes([FREED]) * (size // 2)
 
@@ -119,36 +129,56 @@ class Apart(Generic[Result]):
 
 
 def in_pages_of_their_own(call: Callable[[], Result]) -> Apart[Result]:
-    """Call something so that every large piece that it allocates has pages of its own.
+    """Call something so that every piece of a page or more that it allocates has pages of its own.
 
-    Large: more than the 32 kB that glibc gives a new thread to begin with. It runs in a thread of
-    its own: there nothing is free yet. Returns its result and those pieces, first and last page
-    included; other threads' that came in the meantime may be among them. What it raises is raised.
+    Returns its result and those pieces, first and last page included; other threads' that came in
+    the meantime may be among them. What it raises is raised.
     """
     if not hasattr(_LIBC, "mallopt"):
         return Apart(call())
-    outcome: list[Result] = []
-    raised: list[BaseException] = []
-
-    def run() -> None:
+    with _ALONE:
+        _LIBC.mallopt(_M_TOP_PAD, 0)
+        _LIBC.mallopt(_M_MMAP_THRESHOLD, _PAGE)
+        before = _anonymous()
+        # What is free already would be taken first: it is taken away until the call is over.
+        fillers = _all_that_is_free()
         try:
-            outcome.append(call())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller
-            raised.append(error)
+            result = call()
+            after = _anonymous()
+        finally:
+            _keep_what_is_freed()
+            for filler in fillers:
+                _free(filler)
+    return Apart(result, [piece for new in _without(after, before) for piece in _pieces(new)])
 
-    before = _anonymous()
-    _LIBC.mallopt(_M_TOP_PAD, 0)
-    _LIBC.mallopt(_M_MMAP_THRESHOLD, _PAGE)
-    try:
-        thread = threading.Thread(target=run, name="open")
-        thread.start()
-        thread.join()
-    finally:
-        _keep_what_is_freed()
-    if raised:
-        raise raised[0]
-    taken = [piece for new in _without(_anonymous(), before) for piece in _pieces(new)]
-    return Apart(outcome[0], taken)
+
+def _all_that_is_free() -> list[int]:
+    """Take every free piece of a page or more that this thread's heap holds, the large ones first.
+
+    A piece that the kernel had to map is given back: there was no such one free.
+    """
+    taken: list[int] = []
+    # From large to small: so it takes few pieces. The last size is what counts.
+    for size in _SIZES:
+        while len(taken) < _MOST_PIECES and (address := _malloc(size)) is not None:
+            noted = ctypes.c_size_t.from_address(address - ctypes.sizeof(ctypes.c_size_t))
+            if noted.value & _MAPPED:
+                _free(address)
+                break
+            taken.append(address)
+    return taken
+
+
+def _malloc(size: int) -> int | None:
+    _LIBC.malloc.restype = ctypes.c_void_p
+    _LIBC.malloc.argtypes = [ctypes.c_size_t]
+    address: int | None = _LIBC.malloc(size)
+    return address
+
+
+def _free(address: int) -> None:
+    _LIBC.free.argtypes = [ctypes.c_void_p]
+    _LIBC.free(address)
 
 
 def _anonymous() -> list[Range]:
@@ -175,17 +205,36 @@ def _without(mappings: list[Range], before: list[Range]) -> list[Range]:
 
 
 def _pieces(mapping: Range) -> list[Range]:
-    """Return what glibc mapped, one by one: each begins with its own length."""
+    """Return what glibc mapped, one by one: each begins with its own length.
+
+    The kernel joins neighbours, also with what others mapped; there the next page is tried.
+    """
     at, end = mapping
     found = []
     while at < end:
-        noted = read((at + 8, at + 16))
-        if noted is None:
-            break
-        length = int.from_bytes(noted, sys.byteorder)
-        mapped, size = length & 2, length & ~7
-        if not mapped or size % _PAGE or not 0 < size <= end - at:
-            break
-        found.append((at, at + size))
-        at += size
+        size = _noted_size(at, end)
+        if size:
+            found.append((at, at + size))
+        at += size or _PAGE
     return found
+
+
+def _noted_size(at: int, end: int) -> int:
+    """Return the length of the piece that begins here, or 0 where none does."""
+    noted = read((at, at + 16))
+    if noted is None:
+        return 0
+    before, length = (int.from_bytes(noted[i : i + 8], sys.byteorder) for i in (0, 8))
+    size = length & ~7
+    whole = size and size % _PAGE == 0 and size <= end - at
+    return size if whole and before == 0 and length & 7 == _MAPPED else 0
+
+
+def still_mapped(pieces: list[Range]) -> list[Range]:
+    """Return those pieces that are writable memory of this process now."""
+    mappings = _anonymous()
+    return [
+        piece
+        for piece in pieces
+        if any(first <= piece[0] and piece[1] <= end for first, end in mappings)
+    ]

@@ -33,6 +33,8 @@ _PR_SET_DUMPABLE: Final = 4
 _SWAPS: Final = Path("/proc/swaps")
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 """Of <asm-generic/mman.h>."""
+_ROOM: Final = 256 * 1024 * 1024
+"""More than this program will grow by."""
 _CAP_IPC_LOCK: Final = 14
 """Of <linux/capability.h>."""
 
@@ -137,7 +139,20 @@ def lock_process() -> str | None:
         return f"{what} (it may lock {limit // 1024} kB only): {todo}"
     if _LIBC.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) != 0:
         return f"{what} ({os.strerror(ctypes.get_errno())}): {todo}"
+    if not _may_grow():
+        # In a user namespace the capability is there, and counts for nothing.
+        _LIBC.munlockall()
+        return f"{what} (it may lock {limit // 1024} kB only): {todo}"
     return None
+
+
+def _may_grow() -> bool:
+    """Whether there is still memory to be had; nothing of it is used."""
+    try:
+        mmap.mmap(-1, _ROOM, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except OSError:
+        return False
+    return True
 
 
 def _may_lock_all() -> bool:
@@ -155,7 +170,7 @@ def _lock(array: Bytes) -> str | None:
     reason = os.strerror(ctypes.get_errno())
     return (
         f"{array.size // 1024} kB of the watchlist cannot be locked in memory ({reason}) and may "
-        "be swapped to the disk: set LimitMEMLOCK=64M in the service, or turn swap off."
+        "be swapped to the disk: set LimitMEMLOCK=infinity in the service, or turn swap off."
     )
 
 

@@ -61,12 +61,12 @@ def _start_forgetful() -> None:
     environment = restarted_with(os.environ)
     if environment is None:
         return
-    # Nothing is written outside the state directory, compiled modules neither.
+    # Compiled modules belong to the installation, which makes them (tools/setup/venv.sh).
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     try:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606
-    except OSError as error:
-        print(f"passerby: freed memory is not overwritten ({error.strerror}).", file=sys.stderr)
+    except (OSError, TypeError, ValueError) as error:
+        print(f"passerby: small pieces of memory are not overwritten ({error}).", file=sys.stderr)
 
 
 def _close_memory() -> str | None:

@@ -56,13 +56,15 @@ def levels(cosines: Floats, of: int | None = None) -> Floats:
     whole = others if of is None else of - 1
     count = max(1, min(NEIGHBOURS, whole) * others // whole)
     # The highest of all but one are among the highest one more of all.
-    highest = np.partition(cosines, others - count, axis=1)[:, others - count :]
+    parted = np.partition(cosines, others - count, axis=1)
+    highest = parted[:, others - count :]
     last = highest.min(axis=1, keepdims=True)
     total = highest.sum(axis=1, keepdims=True)
     # A reference that is among them leaves; otherwise the lowest of them does.
     leaves = np.where(cosines >= last, cosines, last)
     found = np.asarray((total - leaves) / np.float32(count), np.float32)
-    for used in (highest, leaves):
+    # Small arrays go round in a cache of NumPy's: what they hold would stay.
+    for used in (parted, leaves, last, total):
         used.fill(0)
     return found
 

@@ -46,18 +46,23 @@ def scores_of(gallery: Gallery, templates: Floats) -> Floats:
     of thresholds, margins and bands, also of a list that has shrunk.
     """
     cosines = gallery.cosines(templates)
-    offsets = gallery.offsets()
-    if gallery.gone.any():
-        _take_off_what_is_known(cosines, offsets, gallery)
-    else:
-        of_probe = levels(cosines)
-        of_probe += offsets
-        of_probe *= np.float32(gallery.weight / 2)
-        cosines -= of_probe
-        of_probe.fill(0)
-    offsets.fill(0)
-    # Rows of zeros would score above nought for a probe that is far from everybody.
-    cosines[:, gallery.gone] = GONE
+    try:
+        offsets = gallery.offsets()
+        if gallery.gone.any():
+            _take_off_what_is_known(cosines, offsets, gallery)
+        else:
+            of_probe = levels(cosines)
+            of_probe += offsets
+            of_probe *= np.float32(gallery.weight / 2)
+            cosines -= of_probe
+            of_probe.fill(0)
+        offsets.fill(0)
+        # Rows of zeros would score above nought for a probe that is far from everybody.
+        cosines[:, gallery.gone] = GONE
+    except BaseException:
+        # How near a face is to everybody on a list nearly tells its template.
+        cosines.fill(0)
+        raise
     return cosines
 
 

@@ -1,5 +1,6 @@
 """`Eye`: the models that see, opened once, and the steps from a landmark to a probe."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -143,10 +144,14 @@ class Eye:
         return all(part is None or part.wiped for part in parts)
 
     def wipe(self) -> None:
-        """Overwrite what the networks computed of this frame; call it when a frame ends (R13)."""
-        for part in (self.detector, self.embedder, self.attack):
-            if part is not None:
-                part.wipe()
+        """Overwrite what the networks computed of this frame; call it when a frame ends (R13).
+
+        All of them, also when one fails; what it raised is raised then.
+        """
+        with ExitStack() as stack:
+            for part in (self.detector, self.embedder, self.attack):
+                if part is not None:
+                    stack.callback(part.wipe)
 
     def probe(self, main: Picture, landmarks: Floats) -> tuple[Probe | None, list[str]]:
         """Look again, cut out, raise its shadows if it lies in the dark, judge and embed one face.

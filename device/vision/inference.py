@@ -123,9 +123,14 @@ class Network:
             self._wipe_ends()
             return found
 
-        self._scratch = find(taken, compute)
+        self._scratch = find(taken, compute, self._ends())
         self._computed = True
         self.wipe()
+
+    def _ends(self) -> list[int]:
+        """Return the addresses of the input and of the outputs."""
+        ends = (self._input, *self._outputs)
+        return [int(self._interpreter.tensor(end["index"])().ctypes.data) for end in ends]
 
     def _wipe_ends(self) -> None:
         self._interpreter.tensor(self._input["index"])().fill(0)

@@ -3,13 +3,13 @@
 From a face's pixels to its template a network fills memory that no interface shows: TensorFlow
 Lite's arena and the workspace of XNNPACK. The pixels themselves are in it, shifted by 128, until
 the next face. So when a model is opened, every piece of memory that the opening took is looked at:
-what differs after two inputs, and is the same again after the first one, was computed from the
-input. These pieces are overwritten after every frame.
+what follows the input through a row of inputs, each several times and in no order that anything
+else has, was computed from it. These pieces are overwritten after every frame.
 
-That they are what they seem is proved before it is believed: the outputs must be the same after
-they were overwritten. Where nothing is found, or that does not hold (another interpreter, a Coral,
-another C library), the network computes once more on a black picture instead, which overwrites all
-of it at the price of one pass.
+Two things are checked before that is believed: the input and the outputs lie in what was found, and
+the outputs are the same after it was overwritten. Where one of them does not hold (another
+interpreter, a Coral, another C library), the network computes once more on a black picture
+instead, which overwrites all of it at the price of one pass.
 """
 
 import ctypes
@@ -20,11 +20,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from device.allocator import Range, read
+from device.allocator import Range, read, still_mapped
 
 Compute = Callable[[int], list[bytes]]
 """Runs the network on a picture that a seed draws; returns its outputs as bytes."""
 
+_SEEDS: Final = (1, 2, 2, 1, 3, 1, 3, 2)
+"""Another thread's buffer that is filled and wiped again and again goes another way."""
 _HEADER: Final = 16
 _ALIGNMENTS: Final = range(_HEADER, 4096, _HEADER)
 
@@ -51,27 +53,29 @@ class Scratch:
         return not any(array.any() for array in self._arrays)
 
 
-def find(taken: list[Range], compute: Compute) -> Scratch | None:
+def find(taken: list[Range], compute: Compute, ends: list[int]) -> Scratch | None:
     """Return the scratch memory among the pieces that the opening took; None when it is unsure.
 
-    taken: see `device.allocator.in_pages_of_their_own`. compute: see `Compute`.
+    taken: see `device.allocator.in_pages_of_their_own`. compute: see `Compute`. ends: addresses of
+    the input and of the outputs.
     """
-    compute(1)
-    first = [_digest(piece) for piece in taken]
-    expected = compute(2)
-    second = [_digest(piece) for piece in taken]
-    compute(1)
-    again = [_digest(piece) for piece in taken]
-    changed = [
-        piece
-        for piece, one, two, three in zip(taken, first, second, again, strict=True)
-        if one is not None and one == three != two
-    ]
-    if not changed:
+    seen: list[dict[int, int | None]] = [{} for _ in taken]
+    left = set(range(len(taken)))
+    expected: list[bytes] = []
+    for seed in _SEEDS:
+        expected = compute(seed)
+        for number in sorted(left):
+            digest = _digest(taken[number])
+            if digest is None or seen[number].setdefault(seed, digest) != digest:
+                left.discard(number)
+    # What is alike after all inputs are weights.
+    follows = [taken[number] for number in sorted(left) if len(set(seen[number].values())) > 1]
+    pieces = still_mapped(follows)
+    if pieces != follows or not all(any(a <= end < b for a, b in pieces) for end in ends):
         return None
-    scratch = Scratch([(_content(piece), piece[1]) for piece in changed])
+    scratch = Scratch([(_content(piece), piece[1]) for piece in pieces])
     scratch.wipe()
-    if compute(2) != expected:
+    if compute(_SEEDS[-1]) != expected:
         return None
     scratch.wipe()
     return scratch

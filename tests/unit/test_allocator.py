@@ -61,21 +61,35 @@ def test_without_any_of_it_everything_stays():
 
 def test_a_program_is_restarted_once():
     environment = restarted_with({"A": "b"})
-    assert environment == {"A": "b", "GLIBC_TUNABLES": SWITCHES}
+    assert environment == {"A": "b", "GLIBC_TUNABLES": SWITCHES, "PASSERBY_STARTED_AGAIN": "1"}
     assert restarted_with(environment) is None
+    # The system takes it from a program with capabilities of its own: it must not start for ever.
+    assert restarted_with(environment | {"GLIBC_TUNABLES": ""}) is None
 
 
 def test_other_switches_stay_and_contrary_ones_do_not():
-    kept = restarted_with(
-        {"GLIBC_TUNABLES": "glibc.malloc.perturb=0:glibc.rtld.nns=8:glibc.malloc.tcache_count=7"}
-    )
+    before = "odd:glibc.malloc.perturb=0:glibc.rtld.nns=8:glibc.malloc.tcache_count=7"
+    kept = restarted_with({"GLIBC_TUNABLES": before})
     assert kept["GLIBC_TUNABLES"] == f"glibc.rtld.nns=8:{SWITCHES}"
 
 
 PIECES = """
+import sys, threading
 import numpy as np
-from device.allocator import in_pages_of_their_own, read
-SIZES = (40_000, 70_000, 300_000)
+from device.allocator import in_pages_of_their_own, overwrite_what_is_freed, read
+if sys.argv[1] == "used":
+    # A heap with holes of all sizes, and heaps that threads have left behind.
+    overwrite_what_is_freed()
+    rng = np.random.default_rng(1)
+    def holes():
+        arrays = [np.ones(int(size)) for size in rng.integers(100, 300_000, 200)]
+        return arrays[::2]
+    kept = holes()
+    threads = [threading.Thread(target=holes) for _ in range(20)]
+    for one in threads: one.start()
+    for one in threads: one.join()
+    holes()
+SIZES = (5_000, 40_000, 300_000)
 kept = in_pages_of_their_own(lambda: [np.full(size, 7, np.uint8) for size in SIZES])
 for array in kept.result:
     address = array.ctypes.data
@@ -85,9 +99,10 @@ for array in kept.result:
 """
 
 
-def test_what_a_call_allocates_gets_pages_of_its_own():
+@pytest.mark.parametrize("heap", ["fresh", "used"])
+def test_what_a_call_allocates_gets_pages_of_its_own(heap):
     done = subprocess.run(
-        [sys.executable, "-c", PIECES], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PIECES, heap], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == ["1 [] b'\\x07\\x07\\x07\\x07'"] * 3
 

@@ -110,7 +110,7 @@ def test_without_privileges_it_locks_up_to_the_limit_and_then_says_what_to_do():
     small, large, wiped = done.stdout.splitlines()
     assert small == "True None"
     assert large.startswith("False 1024 kB of the watchlist cannot be locked in memory")
-    assert large.endswith("set LimitMEMLOCK=64M in the service, or turn swap off.")
+    assert large.endswith("set LimitMEMLOCK=infinity in the service, or turn swap off.")
     assert wiped == "True"
 
 

@@ -131,3 +131,12 @@ UNPROTECTED = {
     "the networks' memory is not overwritten": _leave_the_networks_memory,
 }
 BUILDS = LEAKS | UNPROTECTED
+CAUGHT = {
+    "a crop kept in a list": "memory, after the frame",
+    "a template logged": "log, as numbers",
+    "a frame in a queue": "memory, after the frame",
+    "an alert for a non-match": "The device has sent of a kind that may not leave: alert.",
+    "freed memory is not overwritten": "memory, after the frame",
+    "the networks' memory is not overwritten": "memory, after the frame",
+}
+"""Where the proof must catch each of them; elsewhere it may, too."""

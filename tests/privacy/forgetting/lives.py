@@ -25,12 +25,16 @@ RUNS = {
 
 @dataclass
 class Lives:
-    """run: of `RUNS`. lives_ms: sorted, one per frame. overtaken: of them, by a newer frame."""
+    """run: of `RUNS`. lives_ms: sorted, one per frame. overtaken: of them, by a newer frame.
+
+    odd: what makes the figures worthless, in sentences: nothing was compared, nobody was there.
+    """
 
     run: str
     lives_ms: list
     overtaken: int
     faces: int
+    odd: list
 
     def percentile(self, share):
         """Return the life in milliseconds that `share` percent of the frames do not exceed."""
@@ -39,7 +43,8 @@ class Lives:
     def figures(self):
         found = {f"p{share}": round(self.percentile(share), 1) for share in (50, 95, 99)}
         longest = round(self.lives_ms[-1], 1)
-        return {"frames": len(self.lives_ms), "faces": self.faces, **found, "longest": longest}
+        more = {"longest": longest, "overtaken": self.overtaken}
+        return {"frames": len(self.lives_ms), "faces": self.faces, **found, **more}
 
 
 def measure(folder, run, number, seed, *, pool):
@@ -55,7 +60,11 @@ def measure(folder, run, number, seed, *, pool):
     ends = [one.ended_ns or one.released_ns for one in seen]
     lives = sorted((end - one.filled_ns) / 1e6 for end, one in zip(ends, seen, strict=True))
     overtaken = sum(one.superseded for one in seen)
-    return Lives(run, lives, overtaken, sum(one.faces for one in seen))
+    faces = sum(one.faces for one in seen)
+    odd = [] if all(one.wiped for one in seen) else ["A frame was not wiped."]
+    odd += [] if all(one.armed or one.superseded for one in seen) else ["Nothing was compared."]
+    odd += [] if faces or fault == "detection" else ["Nobody was there."]
+    return Lives(run, lives, overtaken, faces, odd)
 
 
 _WIDE, _HIGH = 760, 360

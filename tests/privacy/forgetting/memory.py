@@ -152,8 +152,9 @@ def _core_by_gdb(gdb, pid, path):
     command = [gdb, "-nx", "-batch", "-p", str(pid), *(f"-ex={order}" for order in orders)]
     try:
         mask.write_text(EVERY_MAPPING)
-        subprocess.run(command, capture_output=True, check=False, timeout=CORE_WITHIN_S)
+        done = subprocess.run(command, capture_output=True, check=False, timeout=CORE_WITHIN_S)
+        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
     finally:
         with suppress(OSError):  # the process has ended meanwhile
             mask.write_text(f"0x{before.strip()}")
-    return path.is_file() and path.stat().st_size > 0
+    return not done.returncode and path.is_file() and path.stat().st_size >= resident

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tests.privacy.forgetting import trace, wire
 from tests.privacy.forgetting.appliance import Appliance
 from tests.privacy.forgetting.people import empty, frames
-from tests.simulators.mosquitto import Mosquitto
+from tests.simulators.mosquitto import Mosquitto, wait_until
 
 
 @dataclass
@@ -36,6 +36,8 @@ def compare(folder, seed, number, *, pool):
             "messages": len(heard),
             "packets": sum(packets.values()),
         }
+    if found.figures["nobody"]["faces"] or not found.figures["strangers"]["faces"]:
+        found.differences.append("The two runs were not what they were to be: see the faces.")
     found.differences += wire.differences(*said)
     if shapes[0] != shapes[1]:
         found.differences.append(
@@ -57,6 +59,8 @@ def _heard(folder, shown, found):
         with wire.Tap(broker.port) as tap:
             appliance = Appliance(folder / "device", verbose=True, port=tap.port, wrapper=wrapper)
             with appliance:
+                # Whether it is connected before the first frame is chance.
+                wait_until(lambda: "connected" in appliance.stderr.read_text(), what="a connection")
                 faces = sum(appliance.show(frame).faces for frame in shown)
                 appliance.stop()
             told, desk = tap.told(), appliance.between.desk

@@ -8,10 +8,11 @@ disk, in its log, and in all that went over the wire.
 """
 
 import contextlib
+import json
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.privacy.forgetting import disk, trace, wire
@@ -38,8 +39,8 @@ FAULTS = tuple(stage for stage in STAGES if stage not in OUTSIDE)
 _FOUND_IN = sorted(set(PLACES) - {"freed and overwritten"})
 _KEPT = 40
 """Finds that are kept word for word."""
-_TEXTS = 200
-"""Templates that are looked for as text, too."""
+_AS_TEXT = 0.05
+"""Share of the frames whose templates are looked for as text, too; besides those in trouble."""
 _PATIENCE_S = 30
 
 
@@ -58,7 +59,6 @@ class Outcome:
     faces: int = 0
     compared: int = 0
     alerts: int = 0
-    unwiped_buffers: int = 0
     fired: Counter = field(default_factory=Counter)
     around: Counter = field(default_factory=Counter)
     searches: int = 0
@@ -71,6 +71,8 @@ class Outcome:
     told: list = field(default_factory=list)
     rules: list = field(default_factory=list)
     skipped: list = field(default_factory=list)
+    traced: bool = False
+    verbose: bool = False
     sizes: dict = field(default_factory=dict)
     core: str = ""
     seconds: float = 0.0
@@ -100,9 +102,11 @@ class Passage:
         self._verbose = how.pop("verbose", True)
         self._around = how.pop("around", True)
         self._traces = how.pop("traced", True)
+        self._image = how.pop("image", True)
         self._say = how.pop("say", lambda _: None)
         self._models, self._leak = how.pop("models", "built-in"), leak
-        self._few, self._templates = [], {}
+        self.outcome.verbose = self._verbose
+        self._few, self._templates, self._in_trouble = [], {}, False
         self._random = random.Random(seed)
         self._faults = self._random.sample(FAULTS, len(FAULTS))
 
@@ -129,7 +133,8 @@ class Passage:
         why = trace.why_not() if self._traces else "another passage has it."
         if why is None:
             self._trace = self.folder / "trace"
-            wrapper = trace.prefix(self._trace)
+            wrapper = trace.prefix(self._trace, contents=True)
+            self.outcome.traced = True
         else:
             self.outcome.skipped.append(f"the list of all writes and peers: {why}")
         self.appliance = Appliance(
@@ -155,10 +160,12 @@ class Passage:
             for place, frame in enumerate(frames(self.outcome.seed, self._number, pool=self._pool)):
                 for name in plan.over(place):
                     around.close()
+                    self._in_trouble = False
                     self._recovered(name)
                 for name in plan.begins(place):
                     around.enter_context(self._trouble(name))
                     self.outcome.around[name] += 1
+                    self._in_trouble = True
                 self._show(frame, self._fault(plan, place))
                 for kind in plan.extra(place):
                     self._show(self._extra(kind, place))
@@ -193,24 +200,34 @@ class Passage:
     def _show(self, frame, fault=None):
         outcome = self.outcome
         forms = self._shadow.forms(frame)
-        if len(self._templates) < _TEXTS:
+        needles = Needles(forms)
+        if fault or self._in_trouble or self._random.random() < _AS_TEXT:
             named = self._shadow.templates.items()
             self._templates |= {frame.name + face: template for face, template in named}
         self._few += self._shadow.few(frame)
         if fault is not None:
             self.appliance.fault(fault)
         shown = self.appliance.show(frame, timeout_s=_PATIENCE_S)
+        self._search(needles, "memory, after the frame", only_changed=True)
         if shown.fault:
             outcome.fired[shown.fault] += 1
         elif fault is not None:
             self.appliance.fault(None)
+        outcome.forms += len(forms)
+        self._count(shown)
+
+    def _count(self, shown):
+        outcome = self.outcome
         outcome.frames += 1
         outcome.faces += shown.faces
         outcome.compared += shown.compared
         outcome.alerts += shown.alerts
-        outcome.unwiped_buffers += not shown.wiped
-        outcome.forms += len(forms)
-        self._search(Needles(forms), "memory, after the frame", only_changed=True)
+        if not shown.wiped:
+            outcome.rules.append(f"The camera got frame {shown.number} back as it was.")
+        if shown.destroyed != shown.faces:
+            outcome.rules.append(f"The ledger misses faces of frame {shown.number}.")
+        if shown.alerts:
+            outcome.rules.append(f"An alert was raised for a stranger in frame {shown.number}.")
 
     def _search(self, needles, place, *, only_changed=False):
         searched = self._memory.search(needles, only_changed=only_changed)
@@ -235,8 +252,8 @@ class Passage:
         found = self._memory.search(needles, only_changed=True).finds
         ((_, _, whole),) = self.appliance.planted()
         self.appliance.unplant()
-        if not found and not whole:
-            return  # a freed block that the program has used again by now
+        if where == "freed" and not found and not whole:
+            return  # a block that the program has used again by now
         self.outcome.planted += 1
         if not found:
             self.outcome.unfound += 1
@@ -264,11 +281,8 @@ class Passage:
     def _end(self):
         outcome, everybody = self.outcome, Needles(self._few)
         self._search(everybody, "memory, everybody at the end")
-        image = self.folder / "core"
-        outcome.core = core_image(self.appliance.pid, image)
-        outcome.found("a core image made by force", search_file(everybody, image))
-        outcome.sizes["core image"] = image.stat().st_size
-        image.unlink()
+        if self._image:
+            self._search_core_image(everybody)
         swap = disk.swap(self.appliance.pid)
         if swap.swapped_kb:
             outcome.rules.append(f"{swap.swapped_kb} kB of the process are swapped out.")
@@ -279,6 +293,22 @@ class Passage:
             outcome.rules.append(f"The program ended with exit code {code}.")
         self._outside(everybody)
 
+    def _search_core_image(self, everybody):
+        image = self.folder / "core"
+        stranger = self._random.choice(self._few)
+        self.appliance.plant(stranger.kind, stranger.content, "list")
+        self.outcome.core = core_image(self.appliance.pid, image)
+        self.appliance.unplant()
+        self.outcome.planted += 1
+        if not search_file(Needles([_whole(stranger)]), image):
+            self.outcome.unfound += 1
+            self.outcome.told.append(f"not found in the core image: {stranger.kind}")
+        image.unlink()
+        core_image(self.appliance.pid, image)
+        self.outcome.found("a core image made by force", search_file(everybody, image))
+        self.outcome.sizes["core image"] = image.stat().st_size
+        image.unlink()
+
     def _outside(self, everybody):
         """Search what is not memory: disk, log, wire."""
         outcome, device = self.outcome, self.appliance.folder
@@ -288,8 +318,12 @@ class Passage:
         numbers = Numbers(self._templates)
         for needles, what in ((everybody, "disk"), (texts, "disk, as text")):
             outcome.found(what, disk.search(device, needles))
+        told, desk = self._tap.told(), self.appliance.between.desk
+        read = json.dumps([one.event for one in wire.said(told, desk)])
+        outcome.found("what the desk reads, as numbers", numbers.search(read))
         for needles, what in ((everybody, "wire"), (texts, "wire, as text")):
             outcome.found(what, self._tap.search(needles))
+            outcome.found(f"what the desk reads, {what}", needles.search(read.encode()))
         for log in (self.appliance.stderr, self.appliance.stdout):
             outcome.found("log, as numbers", numbers.search_file(log))
         outcome.sizes |= {
@@ -297,11 +331,11 @@ class Passage:
             "wire": sum(map(len, self._tap.streams().values())),
             "log": self.appliance.stderr.stat().st_size,
         }
-        outcome.rules += wire.faults(self._tap.told(), self.appliance.between.desk)
+        outcome.rules += wire.faults(told, desk)
         if self._trace is not None:
-            self._traced()
+            self._traced(everybody, texts)
 
-    def _traced(self):
+    def _traced(self, *all_needles):
         outcome, device = self.outcome, self.appliance
         traced = trace.Traced.read(self._trace, cwd=device.folder)
         allowed = [device.state, device.stderr, device.stdout, device.folder / "state"]
@@ -311,6 +345,10 @@ class Passage:
             if not self._is_expected(peer):
                 outcome.rules.append(f"It contacted {peer}.")
         outcome.rules += [f"It ran {one}." for one in traced.programs()[2:]]
+        for needles in all_needles:
+            outcome.found(
+                "all that was written, also to files since deleted", traced.search(needles)
+            )
         outcome.rules += [f"It may carry something out: {call.name}" for call in traced.odd()]
         ours, _ = disk.attributed(self._watch.changes(allowed), traced)
         outcome.found("files outside the state directory", [str(one) for one in ours])
@@ -320,3 +358,8 @@ class Passage:
         """Tell whether a peer is the broker, the program itself, or the proof's own camera."""
         camera = peer.family == "AF_UNIX" and "passerby-proof" in peer.address
         return peer.itself or camera or (peer.address, peer.port) == ("127.0.0.1", self._tap.port)
+
+
+def _whole(form):
+    """Return a form every word of which is a needle."""
+    return replace(form, every=1)

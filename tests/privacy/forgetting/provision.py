@@ -14,15 +14,21 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+import msgspec
+import numpy as np
+
 from device.protocol.keys import encode_keys
+from device.protocol.watchlist import Reference, decode_list, encode_list
 from tests.conftest import ROOT
 from tests.simulators.correspondents import Correspondents
 from tests.simulators.pictures import photograph
 from tools.desk.main import main as passerby_desk
+from tools.lab.random_list import unit
 
 AGENT = Path(__file__).with_name("agent")
 ENROLLED = (600_028, 600_040, 600_044)
 """Seeds of the people on the list; no canary is one of them."""
+LIST_SIZE = 100
 MODELS = {
     "built-in": {"detector": "passerby-detector-640x480", "embedder": "passerby-embedder"},
     "operational": {"detector": "yunet-s-640x480", "embedder": "omz-0095"},
@@ -44,7 +50,21 @@ def watchlist(models):
             code = passerby_desk([str(word) for word in (*line, *chosen)])
         if code:
             raise RuntimeError(f"The list could not be made: {said.getvalue()}")
-        return (folder / "list").read_bytes()
+        return _longer(decode_list((folder / "list").read_bytes()))
+
+
+def _longer(watchlist):
+    """Add references that mean nobody, until the list is as long as a short real one.
+
+    What is computed of a stranger with a list of three is too short to be looked for.
+    """
+    rng = np.random.default_rng(1)
+    named = [
+        Reference(f"random-{number}", [unit(rng, watchlist.dimension).tobytes()])
+        for number in range(LIST_SIZE - len(watchlist.references))
+    ]
+    more = msgspec.structs.replace(watchlist, references=[*watchlist.references, *named])
+    return encode_list(more)
 
 
 def provision(folder, models, port, settings):

@@ -296,6 +296,11 @@ _FEW = {
     "template, float32": (1, _ALL),
     "template, int8": (1, _ALL),
     "template, int8 scaled": (1, _ALL),
+    "template, float16": (1, _ALL),
+    "mean template, float32": (1, _ALL),
+    "turned template, float32": (1, _ALL),
+    "JPEG": (2, 128),
+    "main stream, BGR": (4, 128),
     "main stream, Y rows": (10, 128),
     "small stream, Y rows": (4, 128),
 }

@@ -85,7 +85,7 @@ def _schema(kind):
     return json.loads((ROOT / f"docs/schemas/{kind}.schema.json").read_text("utf-8"))
 
 
-_RUN = ("id", "time", "connection", "checkpoint", "last_order", "software", "runtime")
+_RUN = ("id", "time", "connection", "checkpoint", "last_order")
 """What differs from run to run though nobody passes: names of messages and times, and hashes of
 the log, which holds times. All else must be alike."""
 
