@@ -95,14 +95,23 @@ class Transformation(Ephemeral):
 
         rows: (references, width). templates: (n, dimension) float32.
         """
-        probes = np.zeros((len(templates), self.dimension + _ADDED), np.float32)
-        probes[:, : self.dimension] = templates
         found = np.empty((len(templates), len(rows)), np.float32)
-        for rotation, part in self._blocks(len(rows)):
-            turned = probes @ rotation
-            found[:, part] = turned @ rows[part].T
-            turned.fill(0)
-        probes.fill(0)
+        probes = np.zeros((len(templates), self.dimension + _ADDED), np.float32)
+        turned = scores = np.empty((0, 0), np.float32)
+        try:
+            probes[:, : self.dimension] = templates
+            for rotation, part in self._blocks(len(rows)):
+                turned = _turned(probes, rotation)
+                scores = turned @ rows[part].T
+                found[:, part] = scores
+                for used in (turned, scores):
+                    used.fill(0)
+        except BaseException:
+            found.fill(0)
+            raise
+        finally:
+            for used in (probes, turned, scores):
+                used.fill(0)
         return found
 
     def offsets(self, rows: Floats) -> Floats:
@@ -132,6 +141,11 @@ class Transformation(Ephemeral):
             (rotation, slice(start, min(start + size, references)))
             for rotation, start in zip(self.rotations, range(0, references, size), strict=False)
         ]
+
+
+def _turned(probes: Floats, rotation: Floats) -> Floats:
+    """Return probes as they are compared with one block of rows."""
+    return np.asarray(probes @ rotation, np.float32)
 
 
 def protect(references: Floats, offsets: Floats, transformation: Transformation) -> Floats:

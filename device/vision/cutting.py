@@ -32,7 +32,8 @@ def region_of(
     shrunk: Pixels | None = None
     try:
         local = matrix.copy()
-        local[:, 2] += local[:, :2] @ np.array([left, top], np.float32)
+        # Not `@`: its last bit depends on where the numbers lie in memory, and with it the crop.
+        local[:, 2] += local[:, 0] * np.float32(left) + local[:, 1] * np.float32(top)
         scale = float(np.hypot(local[0, 0], local[1, 0]))
         if scale < _SHRINK_BELOW:
             shrunk, local = _shrink(region, local, 2 * scale)
@@ -51,7 +52,8 @@ def _shrink(region: Pixels, matrix: Floats, factor: float) -> tuple[Pixels, Floa
     # Pixel centres sit at half integers: map through them, not through the corners.
     ratio = np.array([width / size[0], height / size[1]], np.float32)
     result = matrix.copy()
-    result[:, 2] += result[:, :2] @ (ratio / 2 - 0.5)
+    across, down = ratio / 2 - 0.5
+    result[:, 2] += result[:, 0] * across + result[:, 1] * down
     result[:, :2] *= ratio
     return shrunk, result
 

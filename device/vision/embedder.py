@@ -3,7 +3,7 @@
 import numpy as np
 
 from device.vision.inference import Floats, Network
-from device.vision.sample import Probe, Sample
+from device.vision.sample import Probe, Sample, length_of
 
 
 class Embedder:
@@ -42,5 +42,5 @@ class Embedder:
     def embed(self, sample: Sample) -> Probe:
         """Return the probe of one sample: its features at unit length. Raises ValueError."""
         features = self.features(sample)
-        features /= np.linalg.norm(features)
+        features /= length_of(features)
         return Probe(features)

@@ -53,7 +53,7 @@ class Probe(Ephemeral):
             return False
         self.template += second
         second.fill(0)
-        length = np.linalg.norm(self.template)
+        length = length_of(self.template)
         if length > 0:
             self.template /= length
         return True
@@ -62,6 +62,18 @@ class Probe(Ephemeral):
         """Overwrite the template with zeros, and let go of the picture."""
         self.template.fill(0)
         self._again = None
+
+
+def length_of(features: Floats) -> np.float32:
+    """Return the length of (n,) float32, the same to the last bit wherever they lie in memory.
+
+    `np.linalg.norm` takes another order of adding for other addresses.
+    """
+    squares = np.square(features)
+    try:
+        return np.float32(np.sqrt(squares.sum()))
+    finally:
+        squares.fill(0)
 
 
 class Aligner:

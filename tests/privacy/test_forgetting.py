@@ -1,20 +1,18 @@
 """A small run of `make proof-forgetting`: strangers, faults, leaky builds, deaths, an onlooker."""
 
-import os
-
 import pytest
 
 from tests.privacy.forgetting import deaths, onlooker
 from tests.privacy.forgetting.leaks import BUILDS, CAUGHT
-from tests.privacy.forgetting.memory import may_read
 from tests.privacy.forgetting.passage import Passage
 from tests.privacy.forgetting.people import pool_of
+from tests.privacy.forgetting.reading import no_reading
 from tests.simulators.mosquitto import PROGRAM
 
 SMALL = {"around": False, "traced": False, "image": False}
 pytestmark = pytest.mark.skipif(
-    bool(may_read(os.getpid())) or PROGRAM is None,
-    reason=f"SKIPPED: {may_read(os.getpid()) or 'Mosquitto is not here'}",
+    no_reading() is not None or PROGRAM is None,
+    reason=f"SKIPPED: {no_reading() or 'Mosquitto is not here'}",
 )
 
 

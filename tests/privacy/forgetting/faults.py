@@ -100,6 +100,12 @@ STAGES = {
     ),
     "template": Stage("no memory beside a template", "device.vision.embedder:Probe", _no_memory),
     "probe": Stage("no memory for the probe", "device.vision.eye:Probe", _no_memory),
+    "turning": Stage(
+        "no memory beside a turned template",
+        "device.matching.protection:_turned",
+        _no_memory,
+        after=True,
+    ),
     "comparison": Stage(
         "no memory after the cosines",
         "device.matching.gallery:Gallery.offsets",
@@ -117,6 +123,9 @@ STAGES = {
 
 OUTSIDE = frozenset({"frame lost in the camera"})
 """After these the frame lies in a buffer that the program was never given, and cannot wipe."""
+
+OF_A_SIGNED_LIST = frozenset({"turning"})
+"""These a demonstration has not: its templates are compared as they are."""
 
 
 class _Switch:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import random
 import time
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 from tests.privacy.forgetting import disk, trace, wire
 from tests.privacy.forgetting.agent.plants import PLACES
 from tests.privacy.forgetting.appliance import Appliance
-from tests.privacy.forgetting.faults import OUTSIDE, STAGES
+from tests.privacy.forgetting.faults import OF_A_SIGNED_LIST, OUTSIDE, STAGES
 from tests.privacy.forgetting.memory import Memory, core_image
 from tests.privacy.forgetting.needles import Needles, search_file
 from tests.privacy.forgetting.people import crowd, empty, frames, poor
@@ -35,7 +36,7 @@ from tests.privacy.forgetting.tap import Tap
 from tests.privacy.forgetting.texts import Numbers, text_forms
 from tests.simulators.mosquitto import Mosquitto
 
-FAULTS = tuple(stage for stage in STAGES if stage not in OUTSIDE)
+FAULTS = tuple(stage for stage in STAGES if stage not in OUTSIDE | OF_A_SIGNED_LIST)
 _FOUND_IN = sorted(set(PLACES) - {"freed and overwritten"})
 _KEPT = 40
 """Finds that are kept word for word."""
@@ -48,8 +49,9 @@ _PATIENCE_S = 30
 class Outcome:
     """What one passage came to. Counts of finds are by place; nothing found is an empty Counter.
 
-    faces: that the appliance detected; compared: shots of them; frames: shown. fired: faults by
-    stage. planted, unfound, unwiped: controls that were laid out, not found, or found afterwards.
+    faces: that the appliance detected; compared: shots of them; frames: shown. embedded: crops that
+    became templates; unknown: those that the shadow did not make likewise. fired: faults by stage.
+    planted, unfound, unwiped: controls that were laid out, not found, or found afterwards.
     finds: how many, by place. told: some of them, word for word. rules: broken, in sentences.
     skipped: what could not be done here, and why.
     """
@@ -59,6 +61,8 @@ class Outcome:
     faces: int = 0
     compared: int = 0
     alerts: int = 0
+    embedded: int = 0
+    unknown: int = 0
     fired: Counter = field(default_factory=Counter)
     around: Counter = field(default_factory=Counter)
     searches: int = 0
@@ -79,7 +83,8 @@ class Outcome:
 
     @property
     def clean(self):
-        return not self.finds and not self.rules and not self.unfound and not self.unwiped
+        missed = self.unfound or self.unwiped or self.unknown
+        return not self.finds and not self.rules and not missed
 
     def found(self, place, finds):
         """Note what was found at a place."""
@@ -214,6 +219,7 @@ class Passage:
         elif fault is not None:
             self.appliance.fault(None)
         outcome.forms += len(forms)
+        self._recognise(shown.embedded, forms)
         self._count(shown)
 
     def _count(self, shown):
@@ -228,6 +234,15 @@ class Passage:
             outcome.rules.append(f"The ledger misses faces of frame {shown.number}.")
         if shown.alerts:
             outcome.rules.append(f"An alert was raised for a stranger in frame {shown.number}.")
+
+    def _recognise(self, embedded, forms):
+        """Count what the program has made of a face and the shadow not, to the last bit.
+
+        Nobody would have looked for it.
+        """
+        known = {zlib.crc32(form.content) for form in forms}
+        self.outcome.embedded += len(embedded)
+        self.outcome.unknown += sum(not known.issuperset(pair) for pair in embedded)
 
     def _search(self, needles, place, *, only_changed=False):
         searched = self._memory.search(needles, only_changed=only_changed)

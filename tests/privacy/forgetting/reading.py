@@ -7,9 +7,12 @@ passed over in silence. Only anonymous pages that no one ever wrote are left out
 import bisect
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +43,30 @@ def may_read(pid):
     except OSError as error:
         return NO_WAY.format(pid, error.strerror)
     return None
+
+
+@cache
+def no_reading():
+    """None, or why the memory of a program that closes itself to others cannot be read here."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _CLOSED], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as closed:
+        closed.stdout.readline()
+        why = may_read(closed.pid)
+    if why is None:
+        return None
+    return (
+        "The memory of a program that closes itself to others can be read by root only: run this "
+        "as root, or where `unshare --user --map-root-user` works."
+    )
+
+
+_CLOSED = """
+import ctypes, sys
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+print(flush=True)
+sys.stdin.read()
+"""
 
 
 def _states(pid):

@@ -12,6 +12,7 @@ class Shown:
     back. superseded: a newer frame was there before it was processed. dropped: the program was
     never given it. fault: the stage that failed. processing_fault: what the program says of it.
     faces, destroyed, compared, alerts: what the program's ledger counted of this frame.
+    embedded: CRC-32 of each crop that became a template, and of that template.
     """
 
     number: int
@@ -27,6 +28,7 @@ class Shown:
     compared: int = 0
     alerts: int = 0
     destroyed: int = 0
+    embedded: list = dataclasses.field(default_factory=list)
     processing_fault: str | None = None
     refused: str | None = None
 

@@ -3,9 +3,11 @@
 import dataclasses
 import threading
 import time
+import zlib
 
 from device.appliance import Appliance
 from device.capture.camera import Camera
+from device.vision.embedder import Embedder
 from tests.privacy.forgetting import faults
 
 ending = threading.Event()
@@ -19,9 +21,11 @@ class Notices:
         self._link = link
         self.number_of = {}
         self.processing = None
+        self._embedded = []
 
     def install(self):
         process, stop, notices = Appliance._process, Camera.stop, self
+        embed = Embedder.embed
 
         def processed(appliance, frame, *, armed):
             notices.processing = notices.number_of.pop(frame.seconds, None)
@@ -35,10 +39,17 @@ class Notices:
             ending.set()
             stop(camera)
 
-        Appliance._process, Camera.stop = processed, stopped
+        def embedded(embedder, sample):
+            crop = zlib.crc32(sample.pixels)
+            probe = embed(embedder, sample)
+            notices._embedded.append((crop, zlib.crc32(probe.template)))
+            return probe
+
+        Appliance._process, Camera.stop, Embedder.embed = processed, stopped, embedded
 
     def ended(self, appliance, before, *, armed):
         at_ns, number, self.processing = time.monotonic_ns(), self.processing, None
+        made, self._embedded = self._embedded, []
         now = dataclasses.asdict(appliance.ledger)
         self._link.tell(
             "ended",
@@ -50,5 +61,6 @@ class Notices:
             destroyed=now["destroyed"] - before["destroyed"],
             compared=now["compared"] - before["compared"],
             alerts=now["alerts"] - before["alerts"],
+            embedded=made,
             processing_fault=appliance._processing_fault,
         )

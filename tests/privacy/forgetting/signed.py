@@ -1,0 +1,271 @@
+"""Strangers pass a device as a pilot runs it: signed, sealed list, turned templates, TLS, a desk.
+
+Everything is real: the bundle, the gateway that opens the list over the broker, locked memory,
+cover traffic, receipts. Beside the strangers the list itself is looked for: its rows and rotations
+while it is open, as a control, and neither they nor a key of it behind the program's last code.
+"""
+
+import re
+import time
+from collections import Counter
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+from device.matching import Gallery
+from device.protocol.envelope import Envelope
+from device.protocol.keys import decode_private_keys, decode_public_keys
+from device.protocol.topics import parse_topic
+from tests.privacy.forgetting import disk, trace
+from tests.privacy.forgetting.appliance import Appliance
+from tests.privacy.forgetting.faults import STAGES
+from tests.privacy.forgetting.memory import Memory
+from tests.privacy.forgetting.needles import Form, Needles
+from tests.privacy.forgetting.passage import Outcome, Passage
+from tests.privacy.forgetting.people import frames
+from tests.privacy.forgetting.shadow import Shadow
+from tests.privacy.forgetting.wire import FROM_DEVICE, Told
+from tests.simulators.estate import LISTED, SUITE, TOPICS, Estate
+from tests.simulators.mosquitto import Listener
+from tests.simulators.pictures import photograph
+from tests.simulators.thief import opened_with
+
+FAULTS = tuple(
+    stage for stage in ("comparison", "embedding", "probe", "turning") if stage in STAGES
+)
+_FROM_A_DEVICE = ("alert", "status", "record", "request")
+_LAST = "memory, behind the program's last code"
+_PLACES = ("list", "locked", "numpy")
+_TURNED = re.compile(r"turned|protection\.scores")
+_CAMERA = """\
+[camera]
+kind = "picamera2"
+width = 1280
+height = 720
+lores_width = 640
+[alerts]
+cover_period_s = 1.0
+drain_s = 5.0
+"""
+
+
+@dataclass
+class Signed(Outcome):
+    """turned: forms of turned templates. open_list: finds of the list while it was open, by kind.
+
+    messages: topics on which the device spoke; on "alert" most are cover.
+    """
+
+    mode: str = ""
+    turned: int = 0
+    open_list: Counter = field(default_factory=Counter)
+    messages: Counter = field(default_factory=Counter)
+
+    def figures(self):
+        """Return what the report says of it."""
+        return {
+            "faces": self.faces,
+            "compared": self.compared,
+            "templates": getattr(self, "embedded", None),
+            "not known to the last bit": getattr(self, "unknown", None),
+            "forms of turned templates": self.turned,
+            "searches of memory": self.searches,
+            "found": sum(self.finds.values()),
+            "rules broken": len(self.rules),
+            "faults": dict(sorted(self.fired.items())),
+            "planted": self.planted,
+            "planted and not found": self.unfound,
+            "of the list, while it was open": dict(self.open_list),
+            "messages": dict(self.messages),
+            "skipped": self.skipped,
+        }
+
+
+def strangers_pass(folder, seed, number, *, pool, mode="silent", **how):
+    """Let strangers pass a device with a signed list; see `SignedPassage`. Returns a `Signed`."""
+    return SignedPassage(folder, seed, number, pool=pool, mode=mode, **how).run()
+
+
+class SignedPassage(Passage):
+    """mode: of the authorisation, "silent" or "alerting". The rest: see `Passage`."""
+
+    def __init__(self, folder, seed, number, *, pool, mode="silent", **how):
+        super().__init__(folder, seed, number, pool=pool, around=False, **how)
+        self.outcome = Signed(seed, mode=mode, verbose=self._verbose)
+        self._mode = mode
+        self._faults = list(FAULTS)
+
+    def run(self):
+        began = time.monotonic()
+        with ExitStack() as stack:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            site = _Site(self.folder, stack, self._mode)
+            site.prepare()
+            site.broker.start()
+            stack.callback(site.broker.stop)
+            self._tap = stack.enter_context(closing(_Overheard(site)))
+            site.listen()
+            self._install(site, stack)
+            self._pass_by()
+            self._end()
+        self.outcome.seconds = time.monotonic() - began
+        return self.outcome
+
+    def _install(self, site, stack):
+        """Start the device, which comes back once the desk has opened its list, and its shadow."""
+        wrapper, self._trace = (), None
+        if (why := trace.why_not() if self._traces else "it was not asked for.") is None:
+            self._trace = self.folder / "trace"
+            wrapper = trace.prefix(self._trace, contents=True)
+            self.outcome.traced = True
+        else:
+            self.outcome.skipped.append(f"the list of all writes and peers: {why}")
+        self._watch = stack.enter_context(closing(disk.Watch(self.folder)))
+        self.appliance = Appliance(
+            site.card,
+            config=site.card / "device.toml",
+            verbose=self._verbose,
+            leak=self._leak,
+            wrapper=wrapper,
+        )
+        stack.callback(self.appliance.kill)
+        self.appliance.start(120)
+        self.appliance.between = SimpleNamespace(desk=site.envelope())
+        gallery, self._list = _opened(site)
+        self._shadow = Shadow(self._models, gallery)
+        self._memory = Memory(self.appliance.pid)
+
+    def _show(self, frame, fault=None):
+        super()._show(frame, fault)
+        turned = sum(_TURNED.search(form.kind) is not None for form in self._shadow.forms(frame))
+        self.outcome.turned += turned
+
+    def _plant(self):
+        """Lay a stranger's turned template out in the process: it must be found, and then gone."""
+        stranger = next(frames(self.outcome.seed + 1000, 1, pool=self._pool))
+        turned = [form for form in self._shadow.forms(stranger) if _TURNED.search(form.kind)]
+        form, where = self._random.choice(turned), self._random.choice(_PLACES)
+        needles = Needles([form])
+        self.appliance.plant(form.kind, form.content, where)
+        self.outcome.planted += 1
+        if not self._memory.search(needles, only_changed=True).finds:
+            self.outcome.unfound += 1
+        self.appliance.unplant()
+        self.outcome.unwiped += bool(self._memory.search(needles).finds)
+
+    # --- what is left of the list ---
+
+    def _end(self):
+        self._look_at_the_open_list()
+        super()._end()
+
+    def _look_at_the_open_list(self):
+        """Rows and rotations are in memory now; keys are not any more, templates never were."""
+        kinds = Counter(find.kind for find in self._memory.search(self._list).finds)
+        self.outcome.open_list = kinds
+        self.outcome.searches += 1
+        if not {"stored row", "rotation"} <= set(kinds):
+            self.outcome.rules.append(f"The open list is not found in memory: {dict(kinds)}.")
+        for kind in set(kinds) - {"stored row", "rotation"}:
+            self.outcome.rules.append(f"While the list is open, memory holds its {kind}.")
+
+    def _search(self, needles, place, *, only_changed=False):
+        if place == _LAST:
+            super()._search(self._list, f"{place}: the list")
+        return super()._search(needles, place, only_changed=only_changed)
+
+    def _outside(self, everybody):
+        super()._outside(everybody)
+        for what, found in (
+            ("disk: the list", disk.search(self.appliance.folder, self._list)),
+            ("wire: the list", self._tap.search(self._list)),
+        ):
+            self.outcome.found(what, found)
+        for one in self._tap.told():
+            kind = parse_topic(one.topic)[1]
+            self.outcome.messages[kind] += 1
+
+    def _traced(self, *all_needles):
+        super()._traced(*all_needles)
+        # One interpreter of its own verifies the bundle, before the camera is on.
+        ran = [rule for rule in self.outcome.rules if rule.startswith("It ran ")]
+        if ran:
+            self.outcome.rules.remove(ran[0])
+        else:
+            self.outcome.rules.append("The bundle was verified by no program of its own.")
+
+
+def _opened(site):
+    """Return the gallery that the device has, and needles of all that must not outlive it."""
+    _, references, key = site.truth()
+    opened, keys = opened_with(site.card / "state", key)
+    forms = [
+        Form("the list", kind, bytes(one))
+        for kind, one in zip(
+            ("deployment's key", "content's key", "seed"), (key, *keys), strict=True
+        )
+    ]
+    forms += [Form("the list", "stored row", row.tobytes(), 32) for row in opened.rows]
+    forms += [
+        Form(reference.reference_id, "enrolled template", template, 32)
+        for reference in references
+        for template in reference.templates
+    ]
+    gallery = Gallery.opened(opened, opened.header.embedder_sha256, opened.header.dimension)
+    forms += [
+        Form("the list", "rotation", row.tobytes(), 32)
+        for rotation in gallery._transformation.rotations
+        for row in rotation
+    ]
+    return gallery, Needles(forms)
+
+
+class _Site(Estate):
+    """An estate whose device has a camera of the proof's, and whose list is of one mode."""
+
+    def __init__(self, folder, stack, mode):
+        super().__init__(folder, stack)
+        self._mode = mode
+
+    def envelope(self):
+        """Return what the desk opens the device's cells with."""
+        desk = decode_private_keys((self.folder / "desk.key").read_bytes())
+        device = decode_public_keys((self.card / "device.pub").read_bytes())
+        return Envelope(desk, device, TOPICS, SUITE)
+
+    def _pictures(self):
+        for name, (_, seed, _) in LISTED.items():
+            photograph(self.folder / f"{name.split()[0]}.png", seed)
+
+    def _plan(self):
+        return super()._plan().replace('mode = "alerting"', f'mode = "{self._mode}"')
+
+    def _configure(self):
+        super()._configure()
+        config = self.card / "device.toml"
+        config.write_text(re.sub(r"\[camera\]\n[^\[]*", _CAMERA, config.read_text()))
+
+
+class _Overheard:
+    """What the broker hears of the device, behind TLS, in the place of a `Tap`. port: its own."""
+
+    def __init__(self, site):
+        self.port = site.tls_port
+        self._listener = Listener(site.broker.port, "overhearing", "#")
+
+    def told(self):
+        """Return what the device told."""
+        return [
+            Told(0, FROM_DEVICE, one.topic, bytes(one.payload))
+            for one in list(self._listener.messages)
+            if parse_topic(one.topic)[1] in _FROM_A_DEVICE
+        ]
+
+    def streams(self):
+        return {0: b"".join(one.topic.encode() + one.payload for one in self.told())}
+
+    def search(self, needles):
+        return [find for one in self.streams().values() for find in needles.search(one)]
+
+    def close(self):
+        self._listener.close()
