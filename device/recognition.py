@@ -5,7 +5,6 @@ from collections.abc import Callable
 from device.capture.frame import Frame
 from device.matching import Confirmation, Confirmed, Gallery, Limits, compare
 from device.settings import Settings
-from device.stack import DeadStack
 from device.vision import Eye, Observation, Observer, Sighting
 from device.vision.catalogue import ModelEntry, ScoreScale
 
@@ -25,7 +24,6 @@ class Recogniser:
 
     def __init__(self, eye: Eye, gallery: Gallery, settings: Settings) -> None:
         self._eye = eye
-        self._stack = DeadStack()
         self._gallery = gallery
         self._limits = limits_for(settings, eye.embedder_entry)
         self._attack = eye.attack
@@ -61,10 +59,7 @@ class Recogniser:
             for track in self._observer.ended():
                 self._confirmation.end(track)
                 self._attacking.discard(track)
-            try:
-                self._eye.wipe()
-            finally:
-                self._stack.wipe()
+            self._eye.wipe()
 
     def _is_attack(self, frame: Frame, sighting: Sighting, on_attack: OnAttack) -> bool:
         if self._attack is None or not self._attack.is_attack(frame.main, sighting.box):

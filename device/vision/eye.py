@@ -10,6 +10,7 @@ import numpy as np
 from device.capture.frame import Picture
 from device.protocol.wording import NO_PAD
 from device.settings import ModelSettings, VisionSettings
+from device.stack import DeadStack
 from device.vision.attack import AttackDetector
 from device.vision.catalogue import Catalogue, ModelEntry
 from device.vision.detector import Detector
@@ -21,6 +22,7 @@ from device.vision.sample import Aligner, Probe
 from device.vision.second_look import SecondLook
 from device.vision.shadows import raised
 
+_STACK: Final = DeadStack()
 EDGE_TPU: Final = "Edge TPU"
 """The delegate of a network that runs its compiled file, and not the portable one."""
 NUDGES: Final = (
@@ -146,9 +148,11 @@ class Eye:
     def wipe(self) -> None:
         """Overwrite what the networks computed of this frame; call it when a frame ends (R13).
 
-        All of them, also when one fails; what it raised is raised then.
+        And what all that looked at it has left on this thread's stack. All of it, also when a part
+        fails; what that raised is raised then.
         """
         with ExitStack() as stack:
+            stack.callback(_STACK.wipe)
             for part in (self.detector, self.embedder, self.attack):
                 if part is not None:
                     stack.callback(part.wipe)
