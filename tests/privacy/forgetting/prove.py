@@ -266,7 +266,7 @@ def _parser():
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--quick", action="store_true", help="a small run of each part")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N")
-    parser.add_argument("--frames", type=int, default=560, help="frames of strangers per seed")
+    parser.add_argument("--frames", type=int, default=580, help="frames of strangers per seed")
     parser.add_argument("--models", choices=("built-in", "operational"), default="built-in")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="seeds at once")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
