@@ -131,9 +131,14 @@ class PiCameraSource:
         except Exception:  # noqa: BLE001 - a camera that cannot be stopped is given up
             self._abandon()
         if pending is not None:
-            # Cancelled, mostly; but it may have come just before.
+            # Cancelled, mostly; but it may have come just before. Then it is wiped like any other.
             with suppress(Exception):
-                pending.get_result(timeout=0).release()
+                request = pending.get_result(timeout=0)
+                try:
+                    self._frame(request).release()
+                except Exception:
+                    request.release()
+                    raise
 
     def discard(self) -> None:
         """Give the camera and its buffers back to the system: nothing of a frame stays in them."""

@@ -382,7 +382,7 @@ def test_a_read_that_timed_out_loses_no_request_when_the_camera_comes_back(simul
     assert not module.hardware.held
 
 
-def test_a_request_that_came_after_the_time_out_is_released_by_close(simulated):
+def test_a_request_that_came_after_the_time_out_is_wiped_and_released_by_close(simulated):
     module = simulated()
     source = _opened(module)
     module.hardware.stalled = True
@@ -390,8 +390,13 @@ def test_a_request_that_came_after_the_time_out_is_released_by_close(simulated):
         source.read(0.01)
     module.hardware.stalled = False
     _eventually(lambda: module.hardware.held)
+    module.hardware.stalled = True
+    (request,) = module.hardware.held
+    buffers = request.request.buffers
+    assert all(map(any, buffers.values()))
     assert _finishes(source.close)
     assert not module.hardware.held
+    assert not any(map(any, buffers.values()))
 
 
 def test_closing_a_stalled_camera_comes_back(simulated):

@@ -43,6 +43,8 @@ _KEPT = 40
 _AS_TEXT = 0.05
 """Share of the frames whose templates are looked for as text, too; besides those in trouble."""
 _PATIENCE_S = 30
+_BUFFERS = 6
+"""Of the camera: device/capture/picamera.py."""
 
 
 @dataclass
@@ -50,7 +52,9 @@ class Outcome:
     """What one passage came to. Counts of finds are by place; nothing found is an empty Counter.
 
     faces: that the appliance detected; compared: shots of them; frames: shown. embedded: crops that
-    became templates; unknown: those that the shadow did not make likewise. fired: faults by stage.
+    became templates; unknown: those that the shadow did not make likewise. lost: frames that the
+    camera never gave to the program, whose pixels stay in its own buffers for a few frames.
+    fired: faults by stage.
     planted, unfound, unwiped: controls that were laid out, not found, or found afterwards.
     finds: how many, by place. told: some of them, word for word. rules: broken, in sentences.
     skipped: what could not be done here, and why.
@@ -61,6 +65,7 @@ class Outcome:
     faces: int = 0
     compared: int = 0
     alerts: int = 0
+    lost: int = 0
     embedded: int = 0
     unknown: int = 0
     fired: Counter = field(default_factory=Counter)
@@ -213,7 +218,12 @@ class Passage:
         if fault is not None:
             self.appliance.fault(fault)
         shown = self.appliance.show(frame, timeout_s=_PATIENCE_S)
-        self._search(needles, "memory, after the frame", only_changed=True)
+        if shown.dropped:
+            # It is in the camera's own buffers, which the program was never given.
+            self.outcome.lost += 1
+            self._memory.search(needles, only_changed=True)
+        else:
+            self._search(needles, "memory, after the frame", only_changed=True)
         if shown.fault:
             outcome.fired[shown.fault] += 1
         elif fault is not None:
@@ -228,7 +238,7 @@ class Passage:
         outcome.faces += shown.faces
         outcome.compared += shown.compared
         outcome.alerts += shown.alerts
-        if not shown.wiped:
+        if not shown.wiped and not shown.dropped:
             outcome.rules.append(f"The camera got frame {shown.number} back as it was.")
         if shown.destroyed != shown.faces:
             outcome.rules.append(f"The ledger misses faces of frame {shown.number}.")
@@ -248,17 +258,31 @@ class Passage:
         searched = self._memory.search(needles, only_changed=only_changed)
         self.outcome.searches += 1
         self.outcome.bytes_read += searched.bytes_read
-        self.outcome.found(place, searched.finds)
+        self.outcome.found(place, [(find, self._around_it(find)) for find in searched.finds])
         for name, size in searched.unreadable:
             rule = f"{size} bytes of {name} could not be read."
             if rule not in self.outcome.rules:
                 self.outcome.rules.append(rule)
         return searched
 
+    def _around_it(self, find):
+        """Return what lies around a find, for whoever looks into it: they are drawn people."""
+        with (
+            contextlib.suppress(OSError),
+            Path(f"/proc/{self.appliance.pid}/mem").open("rb") as memory,
+        ):
+            memory.seek(max(0, find.at - 32))
+            return memory.read(96).hex(" ")
+        return ""
+
     def _plant(self):
         """Lay a form of somebody who was never shown out in the process: it must be found."""
         stranger = next(frames(self.outcome.seed + 1000, 1, pool=self._pool))
-        forms = [form for form in self._shadow.forms(stranger) if 200 < len(form.content) < 200_000]
+        forms = [
+            form
+            for form in self._shadow.forms(stranger)
+            if max(200, form.least) < len(form.content) < 200_000
+        ]
         form, where = self._random.choice(forms), self._random.choice(_FOUND_IN)
         needles = Needles([form])
         if not needles.words:
@@ -295,6 +319,9 @@ class Passage:
 
     def _end(self):
         outcome, everybody = self.outcome, Needles(self._few)
+        for number in range(_BUFFERS):
+            # What the camera lost at last is overwritten by what it sees next.
+            self.appliance.show(empty(outcome.seed, 6_000 + number, pool=self._pool))
         self._search(everybody, "memory, everybody at the end")
         if self._image:
             self._search_core_image(everybody)

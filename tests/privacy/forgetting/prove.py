@@ -95,6 +95,7 @@ def _strangers(options, folder):
         "templates": sum(outcome.embedded for outcome in outcomes),
         "not known to the last bit": sum(outcome.unknown for outcome in outcomes),
         "frames": sum(outcome.frames for outcome in outcomes),
+        "lost inside the camera": sum(outcome.lost for outcome in outcomes),
         "forms": sum(outcome.forms for outcome in outcomes),
         "searches of memory": sum(outcome.searches for outcome in outcomes),
         "GB read": round(sum(outcome.bytes_read for outcome in outcomes) / 1e9),
