@@ -79,7 +79,7 @@ STAGES = {
     ),
     "out of memory": Stage(
         "no memory after a region was copied",
-        "device.vision.cutting:np.array",
+        "device.vision.cutting:np.hypot",
         _no_memory,
         caller="region_of",
     ),
