@@ -144,3 +144,17 @@ def test_of_a_large_form_only_some_words_are_needles():
     assert (find.at, find.length) == (3, 71)
     (find,) = forms.search(bytes(3) + content)
     assert find.length == 64_000
+
+
+@pytest.mark.parametrize(
+    ("stretch", "found"),
+    [
+        (bytes(12) + b"3518", 0),
+        (bytes(range(14, 32)), 0),
+        (bytes([90, 91, 88, 93, 91, 95, 90, 97, 94, 92, 99, 96, 98, 93, 100, 97]), 1),
+        (bytes(range(100)), 1),
+    ],
+)
+def test_a_short_stretch_counts_when_it_is_more_than_chance(stretch, found):
+    needles = Needles([Form("c", "k", b"\1" * 8 + stretch + b"\2" * 8, 16)])
+    assert len(needles.search(b"\xee" * 50 + stretch + b"\xdd" * 50)) == found

@@ -47,6 +47,9 @@ def _stored(template):
     }
 
 
+_WHOLE = 8
+
+
 @dataclass(frozen=True, slots=True)
 class NumbersFind:
     """Numbers of a template in a text."""
@@ -61,7 +64,8 @@ class Numbers:
     """Finds four numbers in a row of any template, however a text prints them.
 
     Python, NumPy and JSON differ in brackets, blanks, digits and words around a number, so the
-    numbers are read and compared, not their text: four to three decimals, eight to two.
+    numbers are read and compared, not their text: four to three decimals, eight to two, eight
+    whole ones: dates and times are whole numbers, too.
     """
 
     _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d*(?:[eE][-+]?\d+)?|(?![\w.]))")
@@ -76,7 +80,7 @@ class Numbers:
                 for key in _runs(np.rint(values * 10**decimals).astype(int), run):
                     self._keys[run, key] = canary
             eight = np.frombuffer(_stored(template)["int8"], np.int8).astype(int)
-            for key in _runs(eight, 4):
+            for key in _runs(eight, _WHOLE):
                 self._keys["int8", key] = canary
 
     def search(self, text, where=""):
@@ -86,7 +90,7 @@ class Numbers:
         values = np.array([float(one[0]) for one in printed], np.float64)
         values = np.clip(np.nan_to_num(values), -1e9, 1e9)
         looks = [(run, np.rint(values * 10**decimals), run) for run, decimals in self._STRICT]
-        for kind, rounded, run in [*looks, ("int8", np.rint(values), 4)]:
+        for kind, rounded, run in [*looks, ("int8", np.rint(values), _WHOLE)]:
             for at, key in enumerate(_runs(rounded.astype(int), run, every=True)):
                 canary = self._keys.get((kind, key)) if key else None
                 if canary is not None and canary not in found:
