@@ -100,7 +100,7 @@ proof-watchlist: venv models  ## a list that is lawful: its life, 2,000 entries,
 	$(PY) -m tests.reliability.protection
 	@test ! -d $(FACES) || $(VENV)/bin/passerby-lab protection --data $(FACES) --json proof-output/protection.json
 
-proof-forgetting: venv models  ## everyone who is not on the list is forgotten: 10,000 strangers, every fault (about 30 minutes; as root, or where user namespaces are allowed)
+proof-forgetting: venv models  ## everyone who is not on the list is forgotten: 10,000 strangers, every fault (about 25 minutes; as root, or where user namespaces are allowed)
 	@tools/setup/broker.sh
 	@tools/setup/proof.sh
 	@mkdir -p -m 700 proof-output/cache
