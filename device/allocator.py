@@ -8,9 +8,10 @@ that, and they are set before a program starts, so a program starts itself once 
     glibc.malloc.tcache_count  0: the small pieces too; the cache in front of the lists skips the
                                overwriting
 
-`in_pages_of_their_own` gives the large pieces that something allocates whole pages, so that they
-can be found. Elsewhere than on glibc nothing here has any effect. Source: mallopt(3); "Memory
-Allocation Tunables" in the manual of the GNU C Library; malloc/malloc.c of version 2.36.
+`in_pages_of_their_own` gives every piece of a page or more that something allocates pages of its
+own, so that it can be found. Elsewhere than on glibc nothing here has any effect. Source:
+mallopt(3); "Memory Allocation Tunables" in the manual of the GNU C Library; malloc/malloc.c of
+version 2.36.
 """
 
 import ctypes
@@ -24,6 +25,9 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_LIBC.malloc.restype = ctypes.c_void_p
+_LIBC.malloc.argtypes = [ctypes.c_size_t]
+_LIBC.free.argtypes = [ctypes.c_void_p]
 _VARIABLE: Final = "GLIBC_TUNABLES"
 _STARTED_AGAIN: Final = "PASSERBY_STARTED_AGAIN"
 _TUNABLES: Final = {"glibc.malloc.perturb": "165", "glibc.malloc.tcache_count": "0"}
@@ -84,7 +88,7 @@ def _is_overwritten(size: int) -> bool:
     if address is None:
         return False
     ctypes.memset(address, 1, size)
-    _free(address)
+    _LIBC.free(address)
     # The lists' own pointers lie in the first half.
     return ctypes.string_at(address + size // 2, size // 2) == bytes([FREED]) * (size // 2)
 
@@ -148,7 +152,7 @@ def in_pages_of_their_own(call: Callable[[], Result]) -> Apart[Result]:
         finally:
             _keep_what_is_freed()
             for filler in fillers:
-                _free(filler)
+                _LIBC.free(filler)
     return Apart(result, [piece for new in _without(after, before) for piece in _pieces(new)])
 
 
@@ -163,22 +167,15 @@ def _all_that_is_free() -> list[int]:
         while len(taken) < _MOST_PIECES and (address := _malloc(size)) is not None:
             noted = ctypes.c_size_t.from_address(address - ctypes.sizeof(ctypes.c_size_t))
             if noted.value & _MAPPED:
-                _free(address)
+                _LIBC.free(address)
                 break
             taken.append(address)
     return taken
 
 
 def _malloc(size: int) -> int | None:
-    _LIBC.malloc.restype = ctypes.c_void_p
-    _LIBC.malloc.argtypes = [ctypes.c_size_t]
     address: int | None = _LIBC.malloc(size)
     return address
-
-
-def _free(address: int) -> None:
-    _LIBC.free.argtypes = [ctypes.c_void_p]
-    _LIBC.free(address)
 
 
 def _anonymous() -> list[Range]:

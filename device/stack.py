@@ -8,6 +8,7 @@ to do it has its own few words above that part, and an interruption is over befo
 
 import ctypes
 import platform
+import resource
 import threading
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ _STACK_POINTER: Final = {"x86_64": 160, "aarch64": 432}
 _CONTEXT_BYTES: Final = 8192
 _DEPTH: Final = 256 * 1024
 """How far down is overwritten: more than anything here uses; some kilobytes were seen."""
+_USUAL: Final = 8 * 1024 * 1024
 _MARGIN: Final = 512
 """Bytes that are left alone: what is called last, and the 128 that a function may use below."""
 
@@ -58,10 +60,11 @@ def _mapping_of(pointer: int) -> tuple[int, int]:
         ends, rights, *_ = line.split()
         first, end = (int(part, 16) for part in ends.split("-"))
         if first <= pointer < end and rights.startswith("rw"):
-            # The first thread's grows by itself when it is used.
-            return (end - _GROWS if line.endswith("[stack]") else first), end
+            return (end - _growth() if line.endswith("[stack]") else first), end
     return 0, 0
 
 
-_GROWS: Final = 4 * 1024 * 1024
-"""Half of what a first thread's stack may grow to by default."""
+def _growth() -> int:
+    """Return how long the first thread's stack may surely grow by itself: half its limit."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    return (_USUAL if limit == resource.RLIM_INFINITY else limit) // 2

@@ -92,18 +92,19 @@ def compare(gallery: Gallery, probe: Probe, limits: Limits) -> Candidate | None:
     out another way.
     """
     (scores,) = scores_of(gallery, probe.template[np.newaxis])
-    if float(scores.max()) >= limits.second_crop_from and probe.look_closer():
+    try:
+        if float(scores.max()) >= limits.second_crop_from and probe.look_closer():
+            scores.fill(0)
+            (scores,) = scores_of(gallery, probe.template[np.newaxis])
+        best = int(scores.argmax())
+        score = float(scores[best])
+        # A NaN must not pass: `not >=`, rather than `<`.
+        if not score >= limits.threshold:
+            return None
+        scores[best] = -1.0
+        margin = score - float(scores.max())
+    finally:
         scores.fill(0)
-        (scores,) = scores_of(gallery, probe.template[np.newaxis])
-    best = int(scores.argmax())
-    score = float(scores[best])
-    # A NaN must not pass: `not >=`, rather than `<`.
-    if not score >= limits.threshold:
-        scores.fill(0)
-        return None
-    scores[best] = -1.0
-    margin = score - float(scores.max())
-    scores.fill(0)
     if margin < limits.margin:
         return None
     return Candidate(gallery.ids[best], score, margin)

@@ -13,8 +13,9 @@ import pytest
 from tests.conftest import absent
 
 from .forgetting import holder, memory
+from .forgetting.disk import search_file
 from .forgetting.memory import Memory, UnreadableError, core_image, may_read, standing_still
-from .forgetting.needles import Form, Needles, search_file
+from .forgetting.needles import Form, Needles
 
 READABLE = list(holder.PLACES)[:-2]  # the last two are special
 
@@ -207,6 +208,6 @@ def test_a_core_image_holds_it_too(held, tmp_path, monkeypatch, place, with_gdb)
     held.readable()
     note = core_image(held.pid, tmp_path / "core")
     assert ("gdb, with every mapping" in note) == with_gdb
-    (find,) = search_file(needles(content), tmp_path / "core")
+    (find,) = search_file(tmp_path / "core", needles(content))
     assert find.length >= 300
     assert held.plant("heap", canary(2))

@@ -31,8 +31,13 @@ from device.matching import Gallery
 from device.memory import lock_process
 from device.opencv import cv2
 from device.recognition import Recogniser
-from device.settings import CameraSettings, DeviceSettings, Settings, VisionSettings
-from device.settings import WatchlistSettings as Listed
+from device.settings import (
+    CameraSettings,
+    DeviceSettings,
+    Settings,
+    VisionSettings,
+    WatchlistSettings,
+)
 from device.vision import Catalogue, Eye, default_directory
 from device.vision.inference import Network
 from tools.console import console, notes
@@ -150,11 +155,12 @@ def _measured(variant: Variant, views: Path) -> dict[str, float]:
     models = models_of(catalogue, "built-in")
     _as_the_variant_says(variant)
     eye = Eye.open(catalogue, models, VisionSettings())
-    gallery = Gallery(random_list(_REFERENCES, eye, np.random.default_rng(1)), _hash(eye))
+    nobody = random_list(_REFERENCES, eye, np.random.default_rng(1))
+    gallery = Gallery(nobody, eye.embedder_entry.sha256)
     settings = Settings(
         DeviceSettings("bench", "bench", demonstration=True),
         CameraSettings("picamera2"),
-        Listed(""),
+        WatchlistSettings(""),
         models=models,
     )
     with np.load(views) as shown:
@@ -226,10 +232,6 @@ def _views() -> dict[str, Pixels]:
         found[f"{place}, main"] = np.stack(large).astype(np.uint8)
         found[f"{place}, lores"] = np.stack(small).astype(np.uint8)
     return found
-
-
-def _hash(eye: Eye) -> str:
-    return eye.embedder_entry.sha256
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ whether a needle could begin there; what passes is compared with the content its
 in both directions, so that a find is a stretch of equal bytes and never only an equal hash.
 """
 
-import mmap
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -229,16 +228,3 @@ def _blocks(length):
             count = min(BLOCK, (length - begin) // WORD)
             if count:
                 yield begin, count
-
-
-def search_file(needles, path):
-    """All stretches in a file; `at` is the offset. The file is mapped, not copied."""
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            return Finds()
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            view = memoryview(content)
-            try:
-                return needles.search(view, where=str(path))
-            finally:
-                view.release()

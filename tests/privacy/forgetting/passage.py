@@ -12,8 +12,6 @@ import json
 import random
 import time
 import zlib
-from collections import Counter
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.privacy.forgetting import disk, trace, wire
@@ -21,7 +19,8 @@ from tests.privacy.forgetting.agent.plants import PLACES
 from tests.privacy.forgetting.appliance import Appliance
 from tests.privacy.forgetting.faults import OF_A_SIGNED_LIST, OUTSIDE, STAGES
 from tests.privacy.forgetting.memory import Memory, core_image
-from tests.privacy.forgetting.needles import Needles, search_file
+from tests.privacy.forgetting.needles import Needles
+from tests.privacy.forgetting.outcome import Outcome
 from tests.privacy.forgetting.people import crowd, empty, frames, poor
 from tests.privacy.forgetting.plan import Plan
 from tests.privacy.forgetting.shadow import Shadow
@@ -38,8 +37,6 @@ from tests.simulators.mosquitto import Mosquitto
 
 FAULTS = tuple(stage for stage in STAGES if stage not in OUTSIDE | OF_A_SIGNED_LIST)
 _FOUND_IN = sorted(set(PLACES) - {"freed and overwritten"})
-_KEPT = 40
-"""Finds that are kept word for word."""
 _AS_TEXT = 0.05
 """Share of the frames whose templates are looked for as text, too; besides those in trouble."""
 _PATIENCE_S = 30
@@ -47,75 +44,36 @@ _BUFFERS = 6
 """Of the camera: device/capture/picamera.py."""
 
 
-@dataclass
-class Outcome:
-    """What one passage came to. Counts of finds are by place; nothing found is an empty Counter.
-
-    faces: that the appliance detected; compared: shots of them; frames: shown. embedded: crops that
-    became templates; unknown: those that the shadow did not make likewise. lost: frames that the
-    camera never gave to the program, whose pixels stay in its own buffers for a few frames.
-    fired: faults by stage.
-    planted, unfound, unwiped: controls that were laid out, not found, or found afterwards.
-    finds: how many, by place. told: some of them, word for word. rules: broken, in sentences.
-    skipped: what could not be done here, and why.
-    """
-
-    seed: int
-    frames: int = 0
-    faces: int = 0
-    compared: int = 0
-    alerts: int = 0
-    lost: int = 0
-    embedded: int = 0
-    unknown: int = 0
-    fired: Counter = field(default_factory=Counter)
-    around: Counter = field(default_factory=Counter)
-    searches: int = 0
-    bytes_read: int = 0
-    forms: int = 0
-    planted: int = 0
-    unfound: int = 0
-    unwiped: int = 0
-    finds: Counter = field(default_factory=Counter)
-    told: list = field(default_factory=list)
-    rules: list = field(default_factory=list)
-    skipped: list = field(default_factory=list)
-    traced: bool = False
-    verbose: bool = False
-    sizes: dict = field(default_factory=dict)
-    core: str = ""
-    seconds: float = 0.0
-
-    @property
-    def clean(self):
-        missed = self.unfound or self.unwiped or self.unknown
-        return not self.finds and not self.rules and not missed
-
-    def found(self, place, finds):
-        """Note what was found at a place."""
-        if finds:
-            self.finds[place] += len(finds)
-            self.told += [f"{place}: {one}" for one in finds[: max(0, _KEPT - len(self.told))]]
-
-
 class Passage:
     """folder: empty. number: of frames with strangers. leak: of `leaks.BUILDS`.
 
     verbose: log at every level. around: let the surroundings fail, too. traced: under strace.
+    image: with a core image at the end. say: hears how far it is.
     """
 
-    def __init__(self, folder, seed, number, *, pool, models="built-in", leak=None, **how):  # noqa: PLR0913 - what may differ
+    places = _FOUND_IN
+
+    def __init__(  # noqa: PLR0913 - what may differ
+        self,
+        folder,
+        seed,
+        number,
+        *,
+        pool,
+        models="built-in",
+        leak=None,
+        verbose=True,
+        around=True,
+        traced=True,
+        image=True,
+        say=lambda _: None,
+    ):
         self.folder = Path(folder)
-        self.outcome = Outcome(seed)
+        self.outcome = Outcome(seed, verbose=verbose)
         self._number = number
         self._pool = pool
-        self._verbose = how.pop("verbose", True)
-        self._around = how.pop("around", True)
-        self._traces = how.pop("traced", True)
-        self._image = how.pop("image", True)
-        self._say = how.pop("say", lambda _: None)
-        self._models, self._leak = how.pop("models", "built-in"), leak
-        self.outcome.verbose = self._verbose
+        self._verbose, self._around, self._traces, self._image = verbose, around, traced, image
+        self._models, self._leak, self._say = models, leak, say
         self._few, self._templates, self._in_trouble = [], {}, False
         self._random = random.Random(seed)
         self._faults = self._random.sample(FAULTS, len(FAULTS))
@@ -139,21 +97,13 @@ class Passage:
     # --- what happens ---
 
     def _set_up(self, stack):
-        wrapper, self._trace = (), None
-        why = trace.why_not() if self._traces else "another passage has it."
-        if why is None:
-            self._trace = self.folder / "trace"
-            wrapper = trace.prefix(self._trace, contents=True)
-            self.outcome.traced = True
-        else:
-            self.outcome.skipped.append(f"the list of all writes and peers: {why}")
         self.appliance = Appliance(
             self.folder / "device",
             models=self._models,
             leak=self._leak,
             verbose=self._verbose,
             port=self._tap.port,
-            wrapper=wrapper,
+            wrapper=self._wrapper(),
         )
         self._disk = None
         if self._around and no_small_disk() is None:
@@ -163,6 +113,17 @@ class Passage:
         stack.callback(self.appliance.kill)
         self._shadow = Shadow(self._models, self.appliance.watchlist)
         self._memory = Memory(self.appliance.pid)
+
+    def _wrapper(self):
+        """Return what stands before the program's command line: the tracer, where there is one."""
+        self._trace = None
+        why = trace.why_not() if self._traces else "it was not asked for here."
+        if why is not None:
+            self.outcome.skipped.append(f"the list of all writes and peers: {why}")
+            return ()
+        self._trace = self.folder / "trace"
+        self.outcome.traced = True
+        return trace.prefix(self._trace, contents=True)
 
     def _pass_by(self):
         plan = Plan(self._number, around=self._around)
@@ -228,7 +189,6 @@ class Passage:
             outcome.fired[shown.fault] += 1
         elif fault is not None:
             self.appliance.fault(None)
-        outcome.forms += len(forms)
         self._recognise(shown.embedded, forms)
         self._count(shown)
 
@@ -246,11 +206,12 @@ class Passage:
             outcome.rules.append(f"An alert was raised for a stranger in frame {shown.number}.")
 
     def _recognise(self, embedded, forms):
-        """Count what the program has made of a face and the shadow not, to the last bit.
+        """Count forms, and what the program has made of a face and the shadow not, to the last bit.
 
-        Nobody would have looked for it.
+        Nobody would have looked for that.
         """
         known = {zlib.crc32(form.content) for form in forms}
+        self.outcome.forms += len(forms)
         self.outcome.embedded += len(embedded)
         self.outcome.unknown += sum(not known.issuperset(pair) for pair in embedded)
 
@@ -277,16 +238,8 @@ class Passage:
 
     def _plant(self):
         """Lay a form of somebody who was never shown out in the process: it must be found."""
-        stranger = next(frames(self.outcome.seed + 1000, 1, pool=self._pool))
-        forms = [
-            form
-            for form in self._shadow.forms(stranger)
-            if max(200, form.least) < len(form.content) < 200_000
-        ]
-        form, where = self._random.choice(forms), self._random.choice(_FOUND_IN)
-        needles = Needles([form])
-        if not needles.words:
-            return
+        form, needles = self._of_a_stranger()
+        where = self._random.choice(self.places)
         self.appliance.plant(form.kind, form.content, where)
         found = self._memory.search(needles, only_changed=True).finds
         ((_, _, whole),) = self.appliance.planted()
@@ -302,6 +255,20 @@ class Passage:
             self.outcome.told.append(
                 f"still there after its wiping: {form.kind}, {where}: {left[0]}"
             )
+
+    def _of_a_stranger(self):
+        """Return a form of somebody whom nobody was shown, and what finds it."""
+        stranger = next(frames(self.outcome.seed + 1000, 1, pool=self._pool))
+        forms = [form for form in self._shadow.forms(stranger) if self._to_plant(form)]
+        while True:
+            form = self._random.choice(forms)
+            needles = Needles([form])
+            if needles.words:
+                return form, needles
+
+    @staticmethod
+    def _to_plant(form):
+        return max(200, form.least) < len(form.content) < 200_000
 
     def _recovered(self, name):
         """Wait until faces are compared again, so that trouble does not hide the next one."""
@@ -337,17 +304,15 @@ class Passage:
 
     def _search_core_image(self, everybody):
         image = self.folder / "core"
-        stranger = self._random.choice(self._few)
-        self.appliance.plant(stranger.kind, stranger.content, "list")
+        form, needles = self._of_a_stranger()
+        self.appliance.plant(form.kind, form.content, "list")
         self.outcome.core = core_image(self.appliance.pid, image)
         self.appliance.unplant()
         self.outcome.planted += 1
-        if not search_file(Needles([_whole(stranger)]), image):
+        if not disk.search_file(image, needles):
             self.outcome.unfound += 1
-            self.outcome.told.append(f"not found in the core image: {stranger.kind}")
-        image.unlink()
-        core_image(self.appliance.pid, image)
-        self.outcome.found("a core image made by force", search_file(everybody, image))
+            self.outcome.told.append(f"not found in the core image: {form.kind}")
+        self.outcome.found("a core image made by force", disk.search_file(image, everybody))
         self.outcome.sizes["core image"] = image.stat().st_size
         image.unlink()
 
@@ -400,8 +365,3 @@ class Passage:
         """Tell whether a peer is the broker, the program itself, or the proof's own camera."""
         camera = peer.family == "AF_UNIX" and "passerby-proof" in peer.address
         return peer.itself or camera or (peer.address, peer.port) == ("127.0.0.1", self._tap.port)
-
-
-def _whole(form):
-    """Return a form every word of which is a needle."""
-    return replace(form, every=1)

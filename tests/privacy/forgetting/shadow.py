@@ -15,7 +15,6 @@ from device.bundles.demonstration import load_list
 from device.capture.frame import Frame, Picture, PixelFormat
 from device.matching import Gallery
 from device.opencv import cv2
-from device.protocol.watchlist import DemonstrationList, Reference
 from device.settings import CameraSettings, DeviceSettings, Settings, VisionSettings
 from device.vision import Catalogue, Eye, default_directory
 from device.vision import sighting as sighting_module
@@ -27,6 +26,7 @@ from tests.privacy.forgetting.needles import Form
 from tests.privacy.forgetting.people import LORES, SIZE
 from tests.privacy.forgetting.recording import Recorder, aside, scan_of, watching
 from tools.lab.collection import models_of
+from tools.lab.random_list import random_list
 
 LIST_SIZE = 100
 _ALL = 1 << 30
@@ -50,8 +50,8 @@ class Shadow:
         self.seen = {"detected": 0, "compared": 0}
         self.templates = {}
         self._inside = {
-            _network(part): Inside(
-                _network(part), catalogue.verified_path(entry), of_a_face=of_a_face
+            part._network: Inside(
+                part._network, catalogue.verified_path(entry), of_a_face=of_a_face
             )
             for part, entry, of_a_face in (
                 (self.eye.detector, self.eye.detector_entry, False),
@@ -173,33 +173,15 @@ class Shadow:
                     recorder.keep("JPEG", scan_of(sighting.portrait(_ALL)))
 
 
-def _network(part):
-    """Return a detector's or an embedder's network, whatever they call it."""
-    return next(
-        each for name in dir(part) if isinstance(each := getattr(part, name, None), Network)
-    )
-
-
 def _gallery(watchlist, eye):
     if isinstance(watchlist, Gallery):
         return watchlist
-    listed = random_list(eye) if watchlist is None else load_list(watchlist)
-    return Gallery(listed, eye.embedder_entry.sha256, eye.embedder.dimension)
-
-
-def random_list(eye, size=LIST_SIZE):
-    """Return a demonstration list of references that are nobody's."""
-    rng = np.random.default_rng(1)
-    rows = rng.normal(size=(size, eye.embedder.dimension)).astype("<f4")
-    return DemonstrationList(
-        "canaries-nobody",
-        1,
-        "2026-01-01T00:00:00.000Z",
-        eye.embedder_entry.name,
-        eye.embedder_entry.sha256,
-        eye.embedder.dimension,
-        [Reference(f"r-{number:012x}", [row.tobytes()]) for number, row in enumerate(rows)],
+    listed = (
+        random_list(LIST_SIZE, eye, np.random.default_rng(1))
+        if watchlist is None
+        else load_list(watchlist)
     )
+    return Gallery(listed, eye.embedder_entry.sha256, eye.embedder.dimension)
 
 
 def _settings(models, vision):

@@ -16,13 +16,12 @@ from device.matching import Gallery
 from device.protocol.envelope import Envelope
 from device.protocol.keys import decode_private_keys, decode_public_keys
 from device.protocol.topics import parse_topic
-from tests.privacy.forgetting import disk, trace
+from tests.privacy.forgetting import disk
 from tests.privacy.forgetting.appliance import Appliance
-from tests.privacy.forgetting.faults import STAGES
 from tests.privacy.forgetting.memory import Memory
 from tests.privacy.forgetting.needles import Form, Needles
-from tests.privacy.forgetting.passage import Outcome, Passage
-from tests.privacy.forgetting.people import frames
+from tests.privacy.forgetting.outcome import Outcome
+from tests.privacy.forgetting.passage import Passage
 from tests.privacy.forgetting.shadow import Shadow
 from tests.privacy.forgetting.wire import FROM_DEVICE, Told
 from tests.simulators.estate import LISTED, SUITE, TOPICS, Estate
@@ -30,12 +29,9 @@ from tests.simulators.mosquitto import Listener
 from tests.simulators.pictures import photograph
 from tests.simulators.thief import opened_with
 
-FAULTS = tuple(
-    stage for stage in ("comparison", "embedding", "probe", "turning") if stage in STAGES
-)
+FAULTS = ("comparison", "embedding", "probe", "turning")
 _FROM_A_DEVICE = ("alert", "status", "record", "request")
 _LAST = "memory, behind the program's last code"
-_PLACES = ("list", "locked", "numpy")
 _TURNED = re.compile(r"turned|protection\.scores")
 _CAMERA = """\
 [camera]
@@ -66,8 +62,8 @@ class Signed(Outcome):
         return {
             "faces": self.faces,
             "compared": self.compared,
-            "templates": getattr(self, "embedded", None),
-            "not known to the last bit": getattr(self, "unknown", None),
+            "templates": self.embedded,
+            "not known to the last bit": self.unknown,
             "forms of turned templates": self.turned,
             "searches of memory": self.searches,
             "found": sum(self.finds.values()),
@@ -88,6 +84,8 @@ def strangers_pass(folder, seed, number, *, pool, mode="silent", **how):
 
 class SignedPassage(Passage):
     """mode: of the authorisation, "silent" or "alerting". The rest: see `Passage`."""
+
+    places = ("list", "locked", "numpy")
 
     def __init__(self, folder, seed, number, *, pool, mode="silent", **how):
         super().__init__(folder, seed, number, pool=pool, around=False, **how)
@@ -113,20 +111,13 @@ class SignedPassage(Passage):
 
     def _install(self, site, stack):
         """Start the device, which comes back once the desk has opened its list, and its shadow."""
-        wrapper, self._trace = (), None
-        if (why := trace.why_not() if self._traces else "it was not asked for.") is None:
-            self._trace = self.folder / "trace"
-            wrapper = trace.prefix(self._trace, contents=True)
-            self.outcome.traced = True
-        else:
-            self.outcome.skipped.append(f"the list of all writes and peers: {why}")
         self._watch = stack.enter_context(closing(disk.Watch(self.folder)))
         self.appliance = Appliance(
             site.card,
             config=site.card / "device.toml",
             verbose=self._verbose,
             leak=self._leak,
-            wrapper=wrapper,
+            wrapper=self._wrapper(),
         )
         stack.callback(self.appliance.kill)
         self.appliance.start(120)
@@ -135,23 +126,14 @@ class SignedPassage(Passage):
         self._shadow = Shadow(self._models, gallery)
         self._memory = Memory(self.appliance.pid)
 
-    def _show(self, frame, fault=None):
-        super()._show(frame, fault)
-        turned = sum(_TURNED.search(form.kind) is not None for form in self._shadow.forms(frame))
-        self.outcome.turned += turned
+    def _recognise(self, embedded, forms):
+        super()._recognise(embedded, forms)
+        self.outcome.turned += sum(self._to_plant(form) for form in forms)
 
-    def _plant(self):
-        """Lay a stranger's turned template out in the process: it must be found, and then gone."""
-        stranger = next(frames(self.outcome.seed + 1000, 1, pool=self._pool))
-        turned = [form for form in self._shadow.forms(stranger) if _TURNED.search(form.kind)]
-        form, where = self._random.choice(turned), self._random.choice(_PLACES)
-        needles = Needles([form])
-        self.appliance.plant(form.kind, form.content, where)
-        self.outcome.planted += 1
-        if not self._memory.search(needles, only_changed=True).finds:
-            self.outcome.unfound += 1
-        self.appliance.unplant()
-        self.outcome.unwiped += bool(self._memory.search(needles).finds)
+    @staticmethod
+    def _to_plant(form):
+        """Tell whether it is a turned template: only a signed list has them."""
+        return _TURNED.search(form.kind) is not None
 
     # --- what is left of the list ---
 
