@@ -9,7 +9,7 @@ from device.protocol.keys import PublicKeys
 from device.protocol.order import OrderBook
 from tests.conftest import absent
 from tests.reliability import hostile
-from tests.simulators.hostile_broker import TO_DEVICE
+from tests.simulators.hostile_broker import TO_DESK, TO_DEVICE
 from tests.simulators.mosquitto import PROGRAM
 from tools.desk.gateway import store
 
@@ -43,6 +43,11 @@ def scene(scratch):
 
 def test_it_notices_a_signature_that_is_not_checked(scene, monkeypatch):
     monkeypatch.setattr(PublicKeys, "verifier", property(lambda _: _Nobody()))
+    # One forged alert in four names the device's key in both of its signatures: among 60, some do.
+    for _ in range(60):
+        device = scene.devices[0]
+        forged = scene.forger.for_desk("alert", device.topics, device.keys.public)
+        scene.broker.attack("forged alert", TO_DESK, device.topics.of("alert"), forged)
     hostile.rounds(scene, hostile.Size(1, 300))
     assert scene.violations.counts["alert that no device raised"]
     assert scene.violations.counts["order obeyed that was not given"]
