@@ -10,7 +10,7 @@ FACES ?= ../shared/data/faces
 RUNTIME ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help device desk venv demo test lint bench models docs proof-acceptance proof-delivery proof-watchlist proof-forgetting proof-built-in convert venv-train train-embedder train-ablation train-detector test-runtimes check-aarch64 lock clean
+.PHONY: help device desk venv demo test lint bench models docs proof-acceptance proof-delivery proof-watchlist proof-forgetting proof-built-in convert venv-train venv-peers train-embedder train-ablation train-detector test-runtimes check-aarch64 lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20
@@ -30,6 +30,11 @@ venv-train: .venv-train/.ready  ## make the environment that trains the built-in
 
 .venv-train/.ready: requirements/lock.txt requirements/train.txt pyproject.toml tools/setup/train.sh
 	tools/setup/train.sh .venv-train
+
+venv-peers: .venv-peers/.ready  ## make the environment of the benchmark's peers: dlib, ncnn, OpenVINO (1 GB, optional)
+
+.venv-peers/.ready: requirements/lock.txt requirements/peers.txt pyproject.toml tools/setup/peers.sh
+	tools/setup/peers.sh .venv-peers
 
 # glibc gives memory back and fetches it anew at every step of a training unless it is told not to.
 ALLOCATOR := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
@@ -73,8 +78,11 @@ lint: venv  ## style, types, import contracts
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-bench: venv models  ## speed and memory of this machine, into bench-output/ (8 minutes)
-	@$(VENV)/bin/passerby-lab bench $(if $(DATA),--data $(DATA))
+QUICK ?=
+bench: venv models  ## speed, memory, accuracy, beside other pipelines, into docs/benchmarks.md (about 90 minutes; QUICK=1: ten, into bench-output/)
+	@tools/setup/broker.sh
+	@$(if $(QUICK),,$(MAKE) --no-print-directory venv-peers)
+	@$(VENV)/bin/passerby-lab bench $(if $(QUICK),--quick,--docs) $(if $(DATA),--data $(DATA))
 
 proof-acceptance: venv models  ## enrol, stills, clips, negatives of DATA (2 minutes)
 	@$(VENV)/bin/passerby-lab acceptance $(if $(DATA),--data $(DATA))
@@ -123,4 +131,4 @@ lock: venv  ## renew the pinned requirements
 	PATH=$(VENV)/bin:$$PATH tools/setup/lock.sh
 
 clean:  ## remove the environment and what was generated
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output bench-output convert-output proof-output .venv-train
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-output bench-output convert-output proof-output .venv-train .venv-peers

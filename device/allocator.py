@@ -9,7 +9,8 @@ that, and they are set before a program starts, so a program starts itself once 
                                overwriting
 
 `in_pages_of_their_own` gives every piece of a page or more that something allocates pages of its
-own, so that it can be found. Elsewhere than on glibc nothing here has any effect. Source:
+own, so that it can be found. `giving_back` lets what an opening takes for a moment go back to the
+system. Elsewhere than on glibc nothing here has any effect. Source:
 mallopt(3); "Memory Allocation Tunables" in the manual of the GNU C Library; malloc/malloc.c of
 version 2.36.
 """
@@ -19,7 +20,8 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -47,7 +49,13 @@ _MAPPED: Final = 2
 _TOP_PAD: Final = 128 * 1024
 _MOST_KEPT: Final = 64 * 1024 * 1024
 _LARGE: Final = 32 * 1024 * 1024
-"""The most that glibc takes for either: larger pieces come from the kernel, and go back to it."""
+"""The most that glibc takes: larger pieces come from the kernel, and go back to it."""
+_KEPT: Final = (_LARGE, _MOST_KEPT)
+_GIVEN_BACK: Final = (128 * 1024, 128 * 1024)
+"""glibc's own figures at a program's start."""
+_HABITS: Final = [_KEPT]
+"""From how many bytes a piece is mapped by itself, and how many may stay free at the heap's end.
+The last pair counts."""
 _MAPPING: Final = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw.p 0+ 00:00 0\s*$")
 
 Result = TypeVar("Result")
@@ -78,7 +86,7 @@ def overwrite_what_is_freed() -> bool:
     if not hasattr(_LIBC, "mallopt"):
         return False
     _LIBC.mallopt(_M_PERTURB, FREED)
-    _keep_what_is_freed()
+    _settle()
     return _is_overwritten(64)
 
 
@@ -93,13 +101,35 @@ def _is_overwritten(size: int) -> bool:
     return ctypes.string_at(address + size // 2, size // 2) == bytes([FREED]) * (size // 2)
 
 
-def _keep_what_is_freed() -> None:
-    """Let a frame's buffers come from memory that is kept, not from fresh pages every time.
+@contextmanager
+def giving_back() -> Iterator[None]:
+    """Let large pieces that are freed in the block go back to the system instead of being kept.
+
+    For what is done once, such as opening models and lists: it takes megabytes for a moment that no
+    frame needs again, and what stays in the heap stays resident, since all of it is locked.
+    """
+    if not hasattr(_LIBC, "mallopt"):
+        yield
+        return
+    with _ALONE:
+        _HABITS.append(_GIVEN_BACK)
+        _settle()
+    try:
+        yield
+    finally:
+        with _ALONE:
+            _HABITS.pop()
+            _settle()
+
+
+def _settle() -> None:
+    """Tell the C library what is kept: by default all that a frame frees, for the next one.
 
     As glibc does by itself, until somebody calls mallopt; then it is to be told.
     """
-    _LIBC.mallopt(_M_MMAP_THRESHOLD, _LARGE)
-    _LIBC.mallopt(_M_TRIM_THRESHOLD, _MOST_KEPT)
+    mapped, kept = _HABITS[-1]
+    _LIBC.mallopt(_M_MMAP_THRESHOLD, mapped)
+    _LIBC.mallopt(_M_TRIM_THRESHOLD, kept)
     _LIBC.mallopt(_M_TOP_PAD, _TOP_PAD)
 
 
@@ -150,7 +180,7 @@ def in_pages_of_their_own(call: Callable[[], Result]) -> Apart[Result]:
             result = call()
             after = _anonymous()
         finally:
-            _keep_what_is_freed()
+            _settle()
             for filler in fillers:
                 _LIBC.free(filler)
     return Apart(result, [piece for new in _without(after, before) for piece in _pieces(new)])

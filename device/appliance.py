@@ -18,6 +18,7 @@ from device.alerts.maker import Circumstances, Draft
 from device.audit import Ledger, Tally
 from device.audit.events import Value
 from device.capture import Camera, Frame
+from device.circumstances import circumstances_of, models_of
 from device.conditions import Conditions, DemonstrationConditions
 from device.deployment import deployment_record
 from device.effects import Effects
@@ -25,12 +26,12 @@ from device.errors import BrokerError, MessageError
 from device.matching import Confirmed, Cooldown, Gallery
 from device.notebook import Notebook
 from device.obedience import Obedience
-from device.protocol.alert import LARGEST_CROP_BYTES, ListVersion, ModelHash
+from device.pacing import Pacing
+from device.protocol.alert import LARGEST_CROP_BYTES, ListVersion
 from device.protocol.bands import margin_band, score_band
 from device.protocol.record import Record
 from device.protocol.status import State, StatusData
-from device.protocol.topics import Topics
-from device.recognition import Recogniser, limits_for, scale_of
+from device.recognition import Recogniser, scale_of
 from device.settings import Settings
 from device.vision import Eye, Sighting
 
@@ -43,7 +44,8 @@ _LOG_EVERY = 100
 class Appliance:
     """Runs until the source ends, `stop` is called, or its conditions end the session.
 
-    conditions: the rules of the list's session; by default those of a demonstration.
+    conditions: the rules of the list's session; by default those of a demonstration. pacing: how
+    hard it works; by default by this board's own clock and thermometer.
     """
 
     def __init__(  # noqa: PLR0913 - the rooms that are wired
@@ -57,6 +59,7 @@ class Appliance:
         notebook: Notebook,
         obedience: Obedience,
         conditions: Conditions | None = None,
+        pacing: Pacing | None = None,
     ) -> None:
         self._settings = settings
         self._conditions = conditions or DemonstrationConditions(settings, obedience)
@@ -73,6 +76,12 @@ class Appliance:
         listed = settings.watchlist.path if self._conditions.mode == "demonstration" else ""
         self._effects = Effects(
             obedience, notebook, Path(listed) if listed else None, gallery, self._recogniser
+        )
+        self._pacing = pacing or Pacing(
+            settings.vision,
+            small_detector=eye.small_detector is not None,
+            live=camera.live,
+            note=notebook.note,
         )
         self._stopping = threading.Event()
         self._processing_fault: str | None = None
@@ -149,14 +158,32 @@ class Appliance:
     def _step(self) -> None:
         """Take one frame, or notice that there is none, and say how things are."""
         frame = self._camera.next(_FRAME_WAIT_S)
+        self._pacing.tend()
         reasons = self._conditions.reasons(self._notebook.fault, self._camera.fault)
+        reasons = [*reasons, *self._pacing.reasons]
         if reasons:
             # Nothing of a face, not even a box, stays while comparing is forbidden.
             self._recogniser.forget()
         if frame is not None:
-            self._process(frame, armed=not reasons)
-        idle = bool(reasons) or self._processing_fault is not None
+            self._take(frame, armed=not reasons)
+        idle = bool(reasons) or self._fault is not None
         self._report("not comparing" if idle else "comparing", reasons)
+
+    @property
+    def _fault(self) -> str | None:
+        """Why nothing is compared although it may be, in a sentence, or None."""
+        return self._processing_fault or self._pacing.fault
+
+    def _take(self, frame: Frame, *, armed: bool) -> None:
+        """Process one frame and wipe it; one that is too old is only wiped."""
+        if self._pacing.too_old(frame.taken_ns):
+            frame.release()
+            self.ledger.late += 1
+            return
+        self._recogniser.effort = self._pacing.effort
+        self._process(frame, armed=armed)
+        if armed:
+            self._pacing.done(frame.taken_ns)
 
     def _process(self, frame: Frame, *, armed: bool) -> None:
         """Process one frame and wipe it, whatever happens."""
@@ -233,8 +260,8 @@ class Appliance:
         self._notebook.note("presentation attack judged")
 
     def _report(self, state: State, reasons: list[str]) -> None:
-        if self._processing_fault is not None:
-            reasons = [*reasons, self._processing_fault]
+        if self._fault is not None:
+            reasons = [*reasons, self._fault]
         reasons = [*reasons, *self._sink.alarms]
         status = StatusData(
             link="offline" if state == "stopped" else "online",
@@ -244,10 +271,11 @@ class Appliance:
             software=__version__,
             presentation_attack_detection=self._eye.attack_detection,
             runtime=str(self._eye.runtime),
-            models=self._models(),
+            models=models_of(self._eye),
             watchlist=self._list_version(),
             last_order=self._obedience.standing.last_order,
             mode=self._conditions.mode,
+            pace=None if state == "stopped" else self._pacing.pace,
         )
         status = self._conditions.told(status)
         self._sink.report(status)
@@ -264,21 +292,8 @@ class Appliance:
         self._notebook.note("stop")
         return undelivered
 
-    def _models(self) -> list[ModelHash]:
-        return [ModelHash(entry.role, entry.name, entry.sha256) for entry in self._eye.entries]
-
     def _list_version(self) -> ListVersion:
         return ListVersion(self._gallery.list_id, self._gallery.version)
 
     def _circumstances(self) -> Circumstances:
-        device = self._settings.device
-        return Circumstances(
-            source=Topics(device.site, device.id).source,
-            watchlist=self._list_version(),
-            models=self._models(),
-            threshold_id=self._conditions.threshold_id
-            or limits_for(self._settings, self._eye.embedder_entry).threshold_id,
-            bands=scale_of(self._eye.embedder_entry).bands,
-            demonstration=self._conditions.mode == "demonstration",
-            attack_detection=self._eye.attack_detection,
-        )
+        return circumstances_of(self._settings, self._eye, self._list_version(), self._conditions)

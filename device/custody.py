@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from device.allocator import giving_back
 from device.bundles import Installed, current_release, installed, read_signed
 from device.errors import ConfigurationError, PasserbyError, StorageError, WatchlistError
 from device.matching import Gallery
@@ -22,7 +23,7 @@ from device.protocol.sealed import ListedReference, open_list
 from device.recognition import limits_for
 from device.settings import Settings
 from device.trusted_time import boot_s
-from device.vision import Catalogue, Eye
+from device.vision import Catalogue, Eye, Surroundings
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,8 @@ class Custody:
         if self.installed is None:
             return False
         try:
-            self._open(self.installed, key)
+            with giving_back():
+                self._open(self.installed, key)
         except PasserbyError as error:
             self.lock_fault = str(error)
             self._drop()
@@ -200,8 +202,12 @@ class Custody:
 
     def _open(self, bundle: Installed, key: Key) -> None:
         settings = self.settings
+        authorised = frozenset(model.sha256 for model in bundle.authorisation.models)
         self.eye = Eye.open(
-            Catalogue.configured(settings.models.directory), settings.models, settings.vision
+            Catalogue.configured(settings.models.directory),
+            settings.models,
+            settings.vision,
+            Surroundings.of(settings, authorised),
         )
         opened = open_list(
             _content(bundle),

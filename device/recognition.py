@@ -7,6 +7,7 @@ from device.matching import Confirmation, Confirmed, Gallery, Limits, compare
 from device.settings import Settings
 from device.vision import Eye, Observation, Observer, Sighting
 from device.vision.catalogue import ModelEntry, ScoreScale
+from device.vision.effort import Effort
 
 OnConfirmed = Callable[[Confirmed, Sighting], None]
 """Called while the frame lives; the only moment at which a face may become part of an alert."""
@@ -70,6 +71,15 @@ class Recogniser:
         return True
 
     @property
+    def effort(self) -> Effort:
+        """How hard to work; may be set between two frames."""
+        return self._observer.effort
+
+    @effort.setter
+    def effort(self, effort: Effort) -> None:
+        self._observer.effort = effort
+
+    @property
     def faces_in_frame(self) -> int:
         """How many faces the newest frame showed."""
         return self._observer.faces_in_frame
@@ -103,4 +113,10 @@ def limits_for(settings: Settings, embedder: ModelEntry) -> Limits:
     threshold = scale.threshold if configured is None else configured
     origin = "default" if configured is None else "configured"
     name = f"{embedder.name}-{origin}-{threshold:.3f}"
-    return Limits(threshold, settings.matching.margin, name, min(scale.second_crop_from, threshold))
+    return Limits(
+        threshold,
+        settings.matching.margin,
+        name,
+        second_crop_from=min(scale.second_crop_from, threshold),
+        second_look_from=min(scale.look_from, threshold),
+    )

@@ -80,6 +80,24 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True):
             50,
         ),
     ] = 0.0
+    farthest_m: Annotated[
+        float,
+        _number(
+            "Farthest distance in metres at which faces are to be compared; 0: not told. With "
+            "`models.detector_by_depth` it chooses the detector.",
+            0,
+            50,
+        ),
+    ] = 0.0
+    field_of_view_degrees: Annotated[
+        float,
+        _number(
+            "The lens's horizontal angle of view in degrees: 66 is Camera Module 3, 102 its wide "
+            "version.",
+            5,
+            170,
+        ),
+    ] = 66.0
     upside_down: Annotated[bool, _text("Turn the picture by 180 degrees (Pi camera only).")] = False
     pace: Annotated[
         Literal["realtime", "fast"],
@@ -103,7 +121,30 @@ class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
             "say `no PAD`. Read docs/attack-detection.md before you name one."
         ),
     ] = ""
-    threads: Annotated[int, _number("Threads per interpreter.", 1, 4)] = 1
+    detector_by_depth: Annotated[
+        bool,
+        _text(
+            "Of the detectors that differ from `detector` in their input only, take the cheapest "
+            "that still sees a face at `camera.farthest_m` (docs/vision.md)."
+        ),
+    ] = False
+    small_detector: Annotated[
+        str,
+        _text(
+            "Detector for when the device is too hot or too slow: a name in `models.toml`; `auto`: "
+            "the next smaller input of the detector's family; empty: none. Needs memory of its own "
+            "and, with a signed watchlist, an authorisation that names it."
+        ),
+    ] = ""
+    threads: Annotated[
+        int,
+        _number(
+            "Threads per interpreter; 0: measured at start, and kept for this board. What more "
+            "than one means for forgetting: docs/forgetting.md.",
+            0,
+            4,
+        ),
+    ] = 1
     edge_tpu: Annotated[
         Literal["auto", "off"],
         _text("`auto` uses a Coral when it and a compiled model are there; the status says which."),
@@ -117,7 +158,7 @@ class VisionSettings(Struct, frozen=True, forbid_unknown_fields=True):
         float, _number("Lowest detector score that counts as a face.", 0.3, 0.99)
     ] = 0.7
     motion_gate: Annotated[
-        bool, _text("Detect only when something moves or a track lives. Off: every frame.")
+        bool, _text("Detect only when something moves or a track lives. Off: as if all moved.")
     ] = True
     motion_fraction: Annotated[
         float, _number("Part of the picture that must change to count as motion.", 0.0001, 0.2)
@@ -151,6 +192,56 @@ class VisionSettings(Struct, frozen=True, forbid_unknown_fields=True):
     faces_per_frame: Annotated[
         int, _number("Most faces compared in one frame; the others wait for the next.", 1, 64)
     ] = 8
+    searches_per_s: Annotated[
+        float,
+        _number("Most detections per second while something moves and nobody is followed.", 1, 60),
+    ] = 5.0
+    follows_per_s: Annotated[
+        float,
+        _number(
+            "Most detections per second while faces are followed, fewer when no comparison is "
+            "near; a face that waits for confirmation is looked at 10 times a second.",
+            2.5,
+            60,
+        ),
+    ] = 5.0
+    oldest_frame_ms: Annotated[
+        float,
+        _number(
+            "A camera's frame that is older than this when its turn comes is wiped and not "
+            "processed, in ms. 0: none is too old.",
+            0,
+            10000,
+        ),
+    ] = 200.0
+    latency_ms: Annotated[
+        float,
+        _number(
+            "Limit for the time from taking a camera's frame to the end of its processing, of 99 "
+            "frames in 100, in ms; above it less is done (docs/protocol.md, Pace).",
+            50,
+            10000,
+        ),
+    ] = 200.0
+    hottest_c: Annotated[
+        float,
+        _number(
+            "Limit for the processor's temperature in degrees Celsius; above it less is done, and "
+            "7 degrees above it nothing. The default is for a Raspberry Pi, which throttles "
+            "itself from 80 on; other machines bear more.",
+            40,
+            95,
+        ),
+    ] = 78.0
+    frame_budget_ms: Annotated[
+        float,
+        _number(
+            "After this long, in ms, no further comparison begins in a frame, except one; who is "
+            "left has a turn in the next. 0: no limit.",
+            0,
+            10000,
+        ),
+    ] = 100.0
 
 
 class MatchingSettings(Struct, frozen=True, forbid_unknown_fields=True):

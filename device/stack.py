@@ -18,7 +18,9 @@ _STACK_POINTER: Final = {"x86_64": 160, "aarch64": 432}
 """Where it stands in a `ucontext_t`, in bytes: <sys/ucontext.h> of glibc."""
 _CONTEXT_BYTES: Final = 8192
 _DEPTH: Final = 256 * 1024
-"""How far down is overwritten: more than anything here uses; some kilobytes were seen."""
+"""How far down is overwritten: more than anything here uses; 56 kilobytes were seen."""
+SHALLOW: Final = 32 * 1024
+"""How far down where no network ran: looking for motion uses 8 kilobytes (a test measures it)."""
 _USUAL: Final = 8 * 1024 * 1024
 _MARGIN: Final = 512
 """Bytes that are left alone: what is called last, and the 128 that a function may use below."""
@@ -31,18 +33,20 @@ class DeadStack:
         offset = _STACK_POINTER.get(platform.machine())
         self._offset = -1 if offset is None else offset
         self._context = ctypes.create_string_buffer(_CONTEXT_BYTES)
+        # A view: nothing is copied when it is read.
+        self._pointer = ctypes.c_uint64.from_buffer(self._context, max(0, self._offset))
         self._stacks: dict[int, tuple[int, int]] = {}
         self.known = offset is not None and hasattr(_LIBC, "getcontext")
 
-    def wipe(self) -> bool:
-        """Overwrite it with zeros; returns whether that was possible."""
+    def wipe(self, depth: int = _DEPTH) -> bool:
+        """Overwrite so many bytes of it with zeros; returns whether that was possible."""
         if not self.known:
             return False
         _LIBC.getcontext(self._context)
-        pointer = int.from_bytes(self._context.raw[self._offset : self._offset + 8], "little")
+        pointer = self._pointer.value
         if not self._is_mine(pointer):
             return False
-        ctypes.memset(pointer - _DEPTH, 0, _DEPTH - _MARGIN)
+        ctypes.memset(pointer - depth, 0, depth - _MARGIN)
         return True
 
     def _is_mine(self, pointer: int) -> bool:

@@ -43,4 +43,6 @@ class Writer:
 
 def farewell(status: StatusData, reason: str) -> StatusData:
     """Return the last status of a device that stops, or vanishes."""
-    return msgspec.structs.replace(status, link="offline", state="stopped", reasons=[reason])
+    return msgspec.structs.replace(
+        status, link="offline", state="stopped", reasons=[reason], pace=None
+    )

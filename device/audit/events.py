@@ -81,7 +81,10 @@ EVENTS: Final[Mapping[str, Event]] = {
     ),
     # Searches and what comes of them.
     "search": Event({"purpose": "text", "case": "text", "watchlist": "name", "file": "text"}),
-    "searched": Event({**_LIST, "purpose": "text", **dict.fromkeys(_COUNTS, "count")}),
+    "searched": Event(
+        {**_LIST, "purpose": "text", **dict.fromkeys(_COUNTS, "count")}, {"late": "count"}
+    ),
+    "slowed by heat": Event({"step": "count", "reason": "text"}),
     "alert": Event(
         {"alert": "name", "reference": "name"},
         {"sent": "name", "band": "name", "margin_band": "name"},

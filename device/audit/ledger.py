@@ -13,7 +13,8 @@ class Ledger:
     detector's buffers were found blank; it equals `appearances` or something is wrong. attacks:
     tracks with a shot that came near a reference and was judged a presentation attack. alerts: left
     the matching as alerts. faults: frames whose processing failed; their faces are counted and
-    destroyed all the same (R14).
+    destroyed all the same (R14). late: frames that were too old when their turn came and were wiped
+    unprocessed; they are not among `frames`, and who was in them is not known.
     """
 
     frames: int = 0
@@ -24,6 +25,7 @@ class Ledger:
     attacks: int = 0
     alerts: int = 0
     faults: int = 0
+    late: int = 0
 
     def frame_ended(self, faces: int, *, wiped: bool) -> None:
         """Count a frame and the faces in it. wiped: it was released and no buffer holds a face."""
@@ -44,4 +46,5 @@ class Ledger:
             f"judged attacks     {self.attacks:>8,}",
             f"alerts             {self.alerts:>8,}",
             f"faulty frames      {self.faults:>8,}",
+            f"too old, unread    {self.late:>8,}",
         ]

@@ -60,6 +60,11 @@ class Camera:
             return frame
 
     @property
+    def live(self) -> bool:
+        """Whether a frame that is not taken in time is dropped for a newer one."""
+        return self._source.live
+
+    @property
     def finished(self) -> bool:
         """True when the material has ended and its last frame was taken."""
         with self._changed:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from device.capture.picamera import PiCameraSource
 from device.capture.source import FrameSource
-from device.capture.stills import StillsSource
 from device.capture.usb import UsbSource
 from device.capture.video import VideoSource
 from device.errors import ConfigurationError
@@ -42,6 +41,13 @@ def source_for(camera: CameraSettings) -> FrameSource:
             loop=camera.loop,
             lores_width=camera.lores_width,
         )
+    return _stills(camera, path)
+
+
+def _stills(camera: CameraSettings, path: Path) -> FrameSource:
+    # Loaded late: beside a camera nobody needs Pillow, which takes four megabytes.
+    from device.capture.stills import StillsSource  # noqa: PLC0415
+
     return StillsSource(
         path,
         camera.lores_width,

@@ -56,8 +56,8 @@ class FrameMaker:
             return None
         return buffer
 
-    def frame(self, main: Pixels, seconds: float) -> Frame:
-        """Wrap a buffer that `read` filled, and make its small copy."""
+    def frame(self, main: Pixels, seconds: float, taken_ns: int | None = None) -> Frame:
+        """Wrap a buffer that `read` filled, and make its small copy. taken_ns: see `Frame`."""
         small = main
         if self._lores is not None:
             taken = self._lores.take(1.0)
@@ -87,6 +87,7 @@ class FrameMaker:
             Picture.of_bgr(small),
             Picture.of_bgr(main),
             release=release,
+            taken_ns=taken_ns,
         )
 
     def _adopt(self, decoded: Pixels, buffer: Pixels) -> None:

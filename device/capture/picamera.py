@@ -199,7 +199,13 @@ class PiCameraSource:
 
         number, self._number = self._number, self._number + 1
         return Frame(
-            number, time.time_ns() - elapsed_ns, sensor_ns / 1e9, lores, main, release=release
+            number,
+            time.time_ns() - elapsed_ns,
+            sensor_ns / 1e9,
+            lores,
+            main,
+            release=release,
+            taken_ns=time.monotonic_ns() - elapsed_ns,
         )
 
     def _picture(self, stack: ExitStack, request: Any, stream: str) -> Picture:  # noqa: ANN401

@@ -135,6 +135,7 @@ class StillsSource:
         """Do nothing more: `close` has given it back."""
 
     def _frame(self, pixels: Pixels) -> Frame:
+        taken_ns = time.monotonic_ns()
         small = shrunk(pixels, self._lores_width)
 
         def release() -> None:
@@ -143,7 +144,10 @@ class StillsSource:
 
         number, self._number = self._number, self._number + 1
         lores, main = Picture.of_bgr(small), Picture.of_bgr(pixels)
-        return Frame(number, time.time_ns(), number / self._rate, lores, main, release=release)
+        seconds = number / self._rate
+        return Frame(
+            number, time.time_ns(), seconds, lores, main, release=release, taken_ns=taken_ns
+        )
 
 
 def pictures_in(folder: Path) -> list[Path]:

@@ -59,7 +59,9 @@ class UsbSource:
         if pixels is None:
             msg = f"{self.name} stopped giving frames: check its plug and its power."
             raise CameraError(msg)
-        return self._maker.frame(pixels, time.monotonic())
+        # The driver tells no time; the picture was exposed and decoded before this moment.
+        taken_ns = time.monotonic_ns()
+        return self._maker.frame(pixels, taken_ns / 1e9, taken_ns)
 
     def close(self) -> None:
         """Give the camera back to the system."""

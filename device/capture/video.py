@@ -80,7 +80,8 @@ class VideoSource:
         self._last_s = self._offset_s + self._position_s(self._clip)
         if self.live:
             time.sleep(max(0.0, self._started + self._last_s - time.monotonic()))
-        return self._maker.frame(pixels, self._last_s)
+        # In real time a frame is taken when it is due, not when it was decoded.
+        return self._maker.frame(pixels, self._last_s, time.monotonic_ns())
 
     def close(self) -> None:
         """Close the file."""

@@ -20,6 +20,7 @@ from device.alerts.outbox import NAME as OUTBOX
 from device.alerts.outbox import Outbox, connect_file
 from device.bundles import installed, load_list, read_signed
 from device.capture import source_for
+from device.cli import seeing
 from device.configuration import DEFAULT_PATH, read_configuration
 from device.errors import BrokerError, ModelError, NotArmedError, PasserbyError, StorageError
 from device.files import hold_alone
@@ -31,8 +32,9 @@ from device.protocol.identifiers import utc_text
 from device.protocol.topics import Topics
 from device.protocol.wording import NO_PAD
 from device.settings import ModelSettings, Settings, VisionSettings
+from device.temperature import Thermometer
 from device.trusted_time import implausible, synchronised
-from device.vision import AttackDetector, Catalogue, Eye
+from device.vision import AttackDetector, Catalogue, Eye, Surroundings
 
 _FREE_BYTES = 200 * 1024 * 1024
 
@@ -68,14 +70,18 @@ def _checks(settings: Settings | None) -> Iterator[tuple[str, Check]]:
     vision = settings.vision if settings else VisionSettings()
     yield "numbers", _numpy
     yield "models", lambda: _models(models)
-    yield "interpreter", lambda: _interpreter(models, vision)
+    around = Surroundings(settings.camera) if settings else Surroundings()
+    yield "interpreter", lambda: _interpreter(models, vision, around)
+    yield "threads", lambda: seeing.threads(models, vision, around)
     yield "attacks", lambda: _attacks(models, vision)
     yield "clock", _clock
+    yield "heat", lambda: _heat(vision, Thermometer())
     state = Path(settings.device.state_directory) if settings else Path(tempfile.gettempdir())
     yield "disk", lambda: _disk(state)
     if settings is not None:
         yield "watchlist", lambda: _watchlist(settings)
         yield "camera", lambda: _camera(settings)
+        yield "distance", lambda: seeing.distance(models, vision, settings.camera)
         yield "desk", lambda: _desk(settings)
         yield "outbox", lambda: _outbox(settings)
         yield "broker", lambda: _broker(settings)
@@ -103,8 +109,8 @@ def _models(models: ModelSettings) -> str:
     return ", ".join(f"{entry.name} {entry.sha256[:12]}…" for entry in entries)
 
 
-def _interpreter(models: ModelSettings, vision: VisionSettings) -> str:
-    eye = Eye.open(Catalogue.configured(models.directory), models, vision)
+def _interpreter(models: ModelSettings, vision: VisionSettings, around: Surroundings) -> str:
+    eye = Eye.open(Catalogue.configured(models.directory), models, vision, around)
     return str(eye.runtime)
 
 
@@ -127,6 +133,27 @@ def _clock() -> str:
         )
         raise NotArmedError(msg)
     return "synchronised" if answer else "plausible; whether synchronised is not known"
+
+
+def _heat(vision: VisionSettings, thermometer: Thermometer) -> str:
+    """How hot the processor is, and whether the firmware slows it down; both can be unknown."""
+    reading = thermometer.read()
+    if reading.undervolted:
+        msg = "The board gets too little power and slows down: use its own power supply."
+        raise NotArmedError(msg)
+    if reading.slowed:
+        msg = "The firmware slows the board down for heat: give it air, shade or a fan."
+        raise NotArmedError(msg)
+    flags = "throttling is not known" if reading.slowed is None else "not throttled"
+    if reading.celsius is None:
+        return f"how hot the board is cannot be read: the limit on heat is not kept; {flags}"
+    if reading.celsius > vision.hottest_c:
+        msg = (
+            f"The processor has {reading.celsius:.0f} °C, the limit is {vision.hottest_c:.0f} "
+            "(vision.hottest_c): give it air, shade or a fan."
+        )
+        raise NotArmedError(msg)
+    return f"{reading.celsius:.0f} °C, limit {vision.hottest_c:.0f}; {flags}"
 
 
 def _disk(directory: Path) -> str:

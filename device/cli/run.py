@@ -4,11 +4,13 @@ import argparse
 import logging
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from device.allocator import giving_back
 from device.appliance import Appliance
 from device.audit import Ledger
 from device.bundles import load_list
@@ -25,7 +27,7 @@ from device.policy import transport
 from device.protocol.wording import DEMONSTRATION
 from device.service import Service
 from device.settings import Settings
-from device.vision import Catalogue, Eye
+from device.vision import Catalogue, Eye, Surroundings
 
 log = logging.getLogger(__name__)
 
@@ -68,30 +70,42 @@ def _demonstrate(settings: Settings, *, ledger: bool) -> int:
     courier, notebook, obedience = correspondence(settings)
     if obedience.standing.ended is not None:
         deliver_the_rest(settings, (courier, notebook, obedience))
-    watchlist = load_list(Path(settings.watchlist.path))
     source = source_for(settings.camera)
-    catalogue = Catalogue.configured(settings.models.directory)
-    eye = Eye.open(catalogue, settings.models, settings.vision)
-    gallery = Gallery(watchlist, eye.embedder_entry.sha256, eye.embedder.dimension)
-    del watchlist  # the gallery wipes its own copy of the templates; this one must not stay
+    with giving_back():
+        eye, gallery = _opened(settings)
     camera = Camera(source)
     appliance = Appliance(
         settings, eye, gallery, camera, courier, notebook=notebook, obedience=obedience
     )
-    _stop_on_signals(appliance.stop)
+    asked = _stop_on_signals(appliance.stop)
     print(DEMONSTRATION, file=sys.stderr, flush=True)
     undelivered = appliance.run(lambda: _say_ready(source.name, eye, len(gallery)))
     if ledger:
         print("\n".join(appliance.ledger.lines()))
-    return _result(appliance.storage_fault, camera, undelivered, courier.fault)
+    # Stopping a camera ends its material too: only an end that nobody asked for counts.
+    ended = None if asked.is_set() else camera
+    return _result(appliance.storage_fault, ended, undelivered, courier.fault)
 
 
-def _stop_on_signals(stop: Callable[[], None]) -> None:
+def _opened(settings: Settings) -> tuple[Eye, Gallery]:
+    """Open the unsigned list, and the models. The list itself must not stay: nobody wipes it."""
+    watchlist = load_list(Path(settings.watchlist.path))
+    catalogue = Catalogue.configured(settings.models.directory)
+    eye = Eye.open(catalogue, settings.models, settings.vision, Surroundings.of(settings))
+    return eye, Gallery(watchlist, eye.embedder_entry.sha256, eye.embedder.dimension)
+
+
+def _stop_on_signals(stop: Callable[[], None]) -> threading.Event:
+    """Call `stop` when one comes. Returns what is set from then on."""
+    asked = threading.Event()
+
     def on_signal(_signal: int, _frame: FrameType | None) -> None:
+        asked.set()
         stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
+    return asked
 
 
 def _refuse_what_must_not_start(settings: Settings) -> None:
@@ -132,6 +146,7 @@ def _seconds_since_start() -> float:
 def _result(
     storage_fault: str | None, camera: Camera | None, undelivered: int, broker_fault: str | None
 ) -> int:
+    """Say how it ended. camera: the one whose material ended by itself; None: it was stopped."""
     if undelivered:
         number = "One alert waits" if undelivered == 1 else f"{undelivered} alerts wait"
         it = "it leaves" if undelivered == 1 else "they leave"
@@ -140,8 +155,10 @@ def _result(
         raise BrokerError(msg)
     if storage_fault is not None:
         raise StorageError(storage_fault)
-    if camera is not None and camera.finished and camera.fault is not None:
-        raise CameraError(camera.fault)
-    if camera is not None and camera.finished:
+    if camera is None:
+        print("Stopped on request.", file=sys.stderr)
+    elif camera.finished:
+        if camera.fault is not None:
+            raise CameraError(camera.fault)
         print("The material has ended.", file=sys.stderr)
     return 0

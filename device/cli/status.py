@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from device.configuration import DEFAULT_PATH, read_configuration
+from device.protocol.status import Pace
 from device.protocol.wording import NO_PAD
 from device.settings import DeviceSettings
 from device.statusfile import LocalStatus, read_status
@@ -47,6 +48,7 @@ def _lines(local: LocalStatus) -> list[str]:
         *([f"mode       {_MODES[status.mode]}"] if status.mode else []),
         *([f"runtime    {status.runtime}"] if status.runtime else []),
         *(f"model      {m.role}: {m.name} {m.sha256[:16]}…" for m in status.models),
+        *([f"pace       {_pace(status.pace)}"] if status.pace and not ended else []),
         f"attacks    {_attacks(status.presentation_attack_detection)}",
         f"software   Passerby {status.software}",
     ]
@@ -57,6 +59,10 @@ _MODES = {
     "silent": "silent: candidates are recorded for evaluation, and no alert leaves",
     "alerting": "alerting: candidates are put before the desk's verifiers",
 }
+
+
+def _pace(pace: Pace) -> str:
+    return f"step {pace.step} of {pace.of}. {pace.sentence}"
 
 
 def _attacks(detection: str) -> str:

@@ -32,6 +32,8 @@ Floats = npt.NDArray[np.float32]
 
 NEIGHBOURS: Final = 10
 """How many of the highest scores make a level."""
+_AT_ONCE: Final = 256
+"""How many references are compared with all others in one step."""
 
 
 def weight_of(others: int) -> float:
@@ -42,29 +44,30 @@ def weight_of(others: int) -> float:
     return others / (others + NEIGHBOURS)
 
 
-def levels(cosines: Floats, of: int | None = None) -> Floats:
+def levels(cosines: Floats, gone: int = 0) -> Floats:
     """Return the level of each probe as each reference sees it, without itself.
 
-    cosines: (n, references) float32, of n probes. of: references of the whole list, where these are
-    only those that are left. Returns the same shape: in column j the mean of the highest
-    `NEIGHBOURS` of the row's other cosines, or of all where there are fewer; of a list that has
-    shrunk, of its share of them, at least one; 0 where only one is left.
+    cosines: (n, references) float32, of n probes. gone: how many of the references have left; their
+    cosines are -inf. Returns the same shape: in column j the mean of the highest `NEIGHBOURS` of
+    the row's other cosines, or of all where there are fewer; of a list that has shrunk, of its
+    share of them, at least one; 0 where only one is left.
     """
-    others = cosines.shape[1] - 1
-    if others == 0:
+    whole = cosines.shape[1] - 1
+    others = whole - gone
+    if others <= 0:
         return np.zeros_like(cosines)
-    whole = others if of is None else of - 1
     count = max(1, min(NEIGHBOURS, whole) * others // whole)
     # The highest of all but one are among the highest one more of all.
-    parted = np.partition(cosines, others - count, axis=1)
-    highest = parted[:, others - count :]
-    last = highest.min(axis=1, keepdims=True)
+    parted = np.partition(cosines, whole - count, axis=1)
+    highest = parted[:, whole - count :]
+    last = highest[:, :1]
     total = highest.sum(axis=1, keepdims=True)
     # A reference that is among them leaves; otherwise the lowest of them does.
-    leaves = np.where(cosines >= last, cosines, last)
-    found = np.asarray((total - leaves) / np.float32(count), np.float32)
+    found = np.maximum(cosines, last)
+    np.subtract(total, found, out=found)
+    found /= np.float32(count)
     # Small arrays go round in a cache of NumPy's: what they hold would stay.
-    for used in (parted, leaves, last, total):
+    for used in (parted, total):
         used.fill(0)
     return found
 
@@ -74,4 +77,9 @@ def levels_of_references(directions: Floats, matrix: Floats) -> Floats:
 
     directions: (n, dimension) float32, the references as probes. matrix: as references.
     """
-    return np.ascontiguousarray(np.diagonal(levels(directions @ matrix.T)))
+    found = np.empty(len(matrix), np.float32)
+    # All at once would be a square of the list: 16 MB at the cap, several times.
+    for start in range(0, len(matrix), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        found[part] = np.diagonal(levels(directions[part] @ matrix.T), offset=start)
+    return found

@@ -20,12 +20,15 @@ class Limits:
     threshold: lowest score, on the scale of `scores_of`. margin: least lead over the best other
     reference. threshold_id: name of the statement that the threshold comes from. second_crop_from:
     from this score on a probe gets a second crop, and its score is that of the mean.
+    second_look_from: from this score on its landmarks are looked for again before that, where this
+    has not been done, and its score is that of the template there.
     """
 
     threshold: float
     margin: float
     threshold_id: str
     second_crop_from: float = np.inf
+    second_look_from: float = -np.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,57 +48,48 @@ def scores_of(gallery: Gallery, templates: Floats) -> Floats:
     mostly between -0.5 and 1, and `GONE` for a reference that is revoked or expired. The one scale
     of thresholds, margins and bands, also of a list that has shrunk.
     """
-    cosines = gallery.cosines(templates)
+    scores = gallery.cosines(templates)
     try:
         offsets = gallery.offsets()
-        if gallery.gone.any():
-            _take_off_what_is_known(cosines, offsets, gallery)
-        else:
-            of_probe = levels(cosines)
-            of_probe += offsets
-            of_probe *= np.float32(gallery.weight / 2)
-            cosines -= of_probe
-            of_probe.fill(0)
-        offsets.fill(0)
-        # Rows of zeros would score above nought for a probe that is far from everybody.
-        cosines[:, gallery.gone] = GONE
+        gone = int(np.count_nonzero(gallery.gone))
+        if gone:
+            # Rows of zeros would count among those near a probe that is far from everybody.
+            np.copyto(scores, -np.inf, where=gallery.gone)
+        taken = levels(scores, gone)
+        if gone:
+            # Of a list that has shrunk a probe's level counts only where it lowers a score.
+            np.maximum(taken, np.float32(gallery.level), out=taken)
+        taken += offsets
+        taken *= np.float32(gallery.weight / 2)
+        scores -= taken
+        for used in (taken, offsets):
+            used.fill(0)
+        if gone:
+            np.copyto(scores, GONE, where=gallery.gone)
     except BaseException:
         # How near a face is to everybody on a list nearly tells its template.
-        cosines.fill(0)
+        scores.fill(0)
         raise
-    return cosines
-
-
-def _take_off_what_is_known(cosines: Floats, offsets: Floats, gallery: Gallery) -> None:
-    """Normalise in place when references are gone; see `device.matching.cohort`."""
-    left = ~gallery.gone
-    if not left.any():
-        return
-    level = np.float32(gallery.level)
-    kept = cosines[:, left]
-    of_probe = levels(kept, of=len(gallery))
-    of_probe -= level
-    np.maximum(of_probe, 0, out=of_probe)
-    of_probe += offsets[left] + level
-    of_probe *= np.float32(gallery.weight / 2)
-    kept -= of_probe
-    cosines[:, left] = kept
-    for used in (kept, of_probe):
-        used.fill(0)
+    return scores
 
 
 def compare(gallery: Gallery, probe: Probe, limits: Limits) -> Candidate | None:
     """Compare one probe with all references.
 
     Returns None below the threshold, or when another reference comes nearer than the margin: two
-    look-alikes are no candidate. A probe that comes near a reference is looked at once more, cut
-    out another way.
+    look-alikes are no candidate. A probe that comes near a reference is looked at again: first for
+    exacter landmarks, and where it is still near there, cut out another way.
     """
+    closer = (
+        (limits.second_look_from, probe.look_again),
+        (limits.second_crop_from, probe.look_closer),
+    )
     (scores,) = scores_of(gallery, probe.template[np.newaxis])
     try:
-        if float(scores.max()) >= limits.second_crop_from and probe.look_closer():
-            scores.fill(0)
-            (scores,) = scores_of(gallery, probe.template[np.newaxis])
+        for near, look in closer:
+            if float(scores.max()) >= near and look():
+                scores.fill(0)
+                (scores,) = scores_of(gallery, probe.template[np.newaxis])
         best = int(scores.argmax())
         score = float(scores[best])
         # A NaN must not pass: `not >=`, rather than `<`.

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from device.capture.frame import Ephemeral
 from device.errors import WatchlistError
 from device.matching.cohort import levels_of_references, weight_of
-from device.matching.protection import Transformation, template_digests, width_of
-from device.memory import LockedBuffer
+from device.matching.products import leave_nothing, products, rows_in, shape_of
+from device.matching.protection import Session, template_digests, width_of
 from device.protocol.sealed import ListedReference, ListHeader, OpenedList
 from device.protocol.watchlist import DemonstrationList, Reference
 
@@ -25,18 +25,20 @@ class Gallery(Ephemeral):
     """A watchlist in memory.
 
     matrix: of a demonstration list (references, dimension) float32, the direction of each
-    reference, rows of about unit length, see `_weighed`; of an opened list (references, width)
-    float32, the stored rows, see `device.matching.protection`. ids: reference ids in that order.
+    reference, rows of about unit length, see `_weighed`; of an opened list the same turned by a
+    secret rotation, see `device.matching.protection.Session`. blocks: of a demonstration list, the
+    memory of its matrix, see `device.matching.products`. ids: reference ids in that order.
     gone: (references,) bool, which are revoked or expired. surplus: (references,) float32, how much
     each one's level is above the mean `level` of the whole list, as it was made; of an opened list
-    0, since it is in the rows. weight: how far levels count in a list of that size, 0 to 1. Neither
-    changes when references leave; see `device.matching.cohort`.
+    0, since it is in the session's offsets. weight: how far levels count in a list of that size, 0
+    to 1. Neither changes when references leave; see `device.matching.cohort`.
     """
 
     __slots__ = (
-        "_content",
+        "_digests",
         "_ends_ns",
         "_transformation",
+        "blocks",
         "gone",
         "ids",
         "level",
@@ -55,26 +57,30 @@ class Gallery(Ephemeral):
         dimension: length of the embedder's templates, where it is known.
         """
         _refuse_foreign(watchlist, embedder_sha256, dimension)
-        directions = np.stack([direction_of(each) for each in watchlist.references])
+        # In one piece, which goes back to the system: thousands of small ones would stay as holes.
+        directions = np.empty((len(watchlist.references), watchlist.dimension), np.float32)
+        for row, reference in zip(directions, watchlist.references, strict=True):
+            row[:] = direction_of(reference)
         lengths = np.array([length_of(each) for each in watchlist.references], np.float32)
-        matrix = _weighed(directions, lengths)
         self._name(watchlist.list_id, watchlist.version, watchlist.references)
-        self.matrix: Floats = matrix
-        found = levels_of_references(directions, matrix)
+        self.blocks: Floats = np.zeros(shape_of(*directions.shape), np.float32)
+        self.matrix: Floats = rows_in(self.blocks, len(directions))
+        self.matrix[:] = _weighed(directions, lengths)
+        found = levels_of_references(directions, self.matrix)
         self.level = float(found.mean())
         self.surplus: Floats = found - np.float32(self.level)
-        self._transformation: Transformation | None = None
-        self._content: LockedBuffer | None = None
+        self._transformation: Session | None = None
+        self._digests: dict[str, str] | None = None
         self._ends_ns = np.full(len(self.ids), _NEVER, np.int64)
 
     @classmethod
     def opened(
         cls, opened: OpenedList, embedder_sha256: str, dimension: int | None = None
     ) -> "Gallery":
-        """Take over an opened list: its memory is the gallery's from here on, its seed is wiped.
+        """Turn an opened list into the form in which it is compared; the list itself is wiped.
 
-        Raises WatchlistError, and wipes the list: made by another embedder, transformed with
-        another key, or holding something that is no number.
+        Raises WatchlistError: made by another embedder, transformed with another key, or holding
+        something that is no number.
         """
         header = opened.header
         self = cls.__new__(cls)
@@ -82,19 +88,15 @@ class Gallery(Ephemeral):
         try:
             _refuse_foreign(header, embedder_sha256, dimension)
             self._name(header.watchlist.id, header.watchlist.version, header.entries)
-            self.matrix = opened.rows
-            self._transformation = _transformation_of(opened, self.matrix)
-        except WatchlistError:
-            opened.wipe()
-            raise
+            session = _session_of(opened)
+            self._digests = template_digests(self.ids, opened.rows)
         finally:
-            opened.seed.wipe()
-        # A row's offset is its surplus less the level, and surpluses add up to nothing.
-        offsets = self.offsets()
-        self.level = -float(offsets.mean())
-        offsets.fill(0)
+            opened.wipe()
+        self.matrix = session.rows
+        self._transformation = session
+        # A reference's offset is its surplus less the level, and surpluses add up to nothing.
+        self.level = -float(session.offsets.mean())
         self.surplus = np.zeros(len(self.ids), np.float32)
-        self._content = opened.content
         self._ends_ns = np.array([entry.ends_ns for entry in header.entries], np.int64)
         return self
 
@@ -111,28 +113,40 @@ class Gallery(Ephemeral):
     @property
     def fault(self) -> str | None:
         """Why templates may be swapped to the disk, or None; None for a demonstration list."""
-        if self._content is None or self._transformation is None:
-            return None
-        return self._content.fault or self._transformation.fault
+        return None if self._transformation is None else self._transformation.fault
 
     def cosines(self, templates: Floats) -> Floats:
         """Return the weighed cosines of n probes with all references, (n, references) float32.
 
         templates: (n, dimension) float32, rows of unit length.
         """
-        if self._transformation is None:
-            return np.asarray(templates @ self.matrix.T, np.float32)
-        return self._transformation.scores(self.matrix, templates)
+        if self._transformation is not None:
+            return self._transformation.scores(templates)
+        blocks = self.blocks
+        found = np.zeros((len(templates), blocks.shape[0] * blocks.shape[1]), np.float32)
+        try:
+            products(blocks, templates, found)
+        except BaseException:
+            found.fill(0)
+            raise
+        finally:
+            leave_nothing(blocks)
+        return found[:, : len(self)]
 
     def offsets(self) -> Floats:
-        """Return what each reference's level takes off before weighing, (references,) float32."""
+        """Return what each reference's level takes off before weighing, (references,) float32.
+
+        The caller overwrites it.
+        """
         if self._transformation is None:
             return self.surplus - np.float32(self.level)
-        return self._transformation.offsets(self.matrix)
+        return self._transformation.offsets.copy()
 
     def template_digests(self) -> dict[str, str]:
-        """Return the SHA-256 of each reference's row as it is here, for the manifest (R27)."""
-        return template_digests(self.ids, self.matrix)
+        """Return the SHA-256 of each reference's row as it came to the device (R27)."""
+        if self._digests is None:
+            return template_digests(self.ids, self.matrix)
+        return dict(self._digests)
 
     def revoke(self, reference_id: str) -> bool:
         """Overwrite one reference: nothing resembles it any more. False: it is not on the list."""
@@ -155,6 +169,8 @@ class Gallery(Ephemeral):
         self.matrix[row].fill(0)
         self.surplus[row] = 0
         self.gone[row] = True
+        if self._transformation is not None:
+            self._transformation.offsets[row] = 0
 
     def wipe(self) -> None:
         """Overwrite all templates with zeros; nothing can be compared afterwards."""
@@ -164,8 +180,6 @@ class Gallery(Ephemeral):
         self.level = 0.0
         if self._transformation is not None:
             self._transformation.wipe()
-        if self._content is not None:
-            self._content.wipe()
 
 
 def direction_of(reference: Reference) -> Floats:
@@ -219,22 +233,15 @@ def _templates(reference: Reference) -> Floats:
     return np.stack([np.frombuffer(template, "<f4") for template in reference.templates])
 
 
-def _transformation_of(opened: OpenedList, rows: Floats) -> Transformation:
-    """Return the transformation that made these rows. Raises WatchlistError if none did."""
+def _session_of(opened: OpenedList) -> Session:
+    """Return the form in which it is compared. Raises WatchlistError: not made with its key."""
     header = opened.header
     if header.width != width_of(header.dimension):
         raise WatchlistError(
             "The watchlist was protected by another version of Passerby: publish it again with the "
             "desk's programs of this version."
         )
-    transformation = Transformation(opened.seed.array.data, header.dimension, len(rows))
-    if transformation.fits(rows):
-        return transformation
-    transformation.wipe()
-    raise WatchlistError(
-        "The templates of the watchlist do not fit its key: publish it again with the desk's "
-        "programs."
-    )
+    return Session(opened.seed.array.data, header.dimension, opened.rows)
 
 
 def _refuse_foreign(

@@ -16,26 +16,39 @@ things are added to the plain rotation of the literature, each because without i
 
 The 1 tells whether rows and key belong together: another key finds something else there.
 
+A list that is open is compared in another form, `Session`: all its templates under one more
+rotation of the key, without blinding, their offsets beside them. That is a quarter of the work for
+each probe, and there is still no plain template in memory; but such rows tell who resembles whom.
+So they are made in locked memory, beside the rotation that turns them back, and never leave it
+(docs/decisions/0013-one-rotation-while-a-list-is-open.md).
+
 Whoever has the key has the templates: multiplying back is all it takes. This is encryption that can
 be compared without being undone, and a way to renew templates; it is no one-way function (R57).
 """
 
 import hashlib
+import math
 import secrets
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 
 from device.capture.frame import Ephemeral
 from device.errors import WatchlistError
+from device.matching.products import (
+    leave_nothing,
+    leave_nothing_packed,
+    products,
+    rows_in,
+    shape_of,
+)
+from device.matching.rotation import Doubles, frame, gaussians, rotate_into
 from device.memory import Key, LockedBuffer
 
 Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 
 SEED_BYTES: Final = 32
 _ADDED: Final = 2
@@ -46,6 +59,8 @@ squared lengths (about 2 per reference) blinding could be impossible; more costs
 _CHECK_TOLERANCE: Final = 1e-3
 """Rounding makes some 1e-6; another key some 1."""
 _FLOAT32_BYTES: Final = 4
+_OF_SESSION: Final = 2**64 - 1
+"""Which part of the key stream makes a session's rotation: no list has so many blocks."""
 
 
 def block_of(dimension: int) -> int:
@@ -62,7 +77,7 @@ def width_of(dimension: int) -> int:
 
 
 class Transformation(Ephemeral):
-    """The rotations of one sealed list, in locked memory.
+    """The rotations of one sealed list, in locked memory: for who makes stored rows.
 
     rotations: (blocks, dimension + 2, width) float32, each with orthonormal rows: the part of Q
     that probes need. fault: see `LockedBuffer`.
@@ -78,74 +93,117 @@ class Transformation(Ephemeral):
         self.dimension = dimension
         self.rotations: Floats = self._buffer.array.view(np.float32).reshape(shape)
         for block, rotation in enumerate(self.rotations):
-            frame = _frame(_gaussians(seed, block, (shape[2], shape[1])))
-            # In two steps: NumPy casts through a buffer that it does not wipe.
-            single = frame.astype(np.float32)
-            rotation[:] = single.T
-            for used in (frame, single):
-                used.fill(0)
+            rotate_into(rotation, seed, block)
 
     @property
     def fault(self) -> str | None:
         """Why the rotations may be swapped to the disk, or None."""
         return self._buffer.fault
 
-    def scores(self, rows: Floats, templates: Floats) -> Floats:
-        """Return the inner products of probes with stored references, (n, references) float32.
-
-        rows: (references, width). templates: (n, dimension) float32.
-        """
-        found = np.empty((len(templates), len(rows)), np.float32)
-        probes = np.zeros((len(templates), self.dimension + _ADDED), np.float32)
-        turned = scores = np.empty((0, 0), np.float32)
-        try:
-            probes[:, : self.dimension] = templates
-            for rotation, part in self._blocks(len(rows)):
-                turned = _turned(probes, rotation)
-                scores = turned @ rows[part].T
-                found[:, part] = scores
-                for used in (turned, scores):
-                    used.fill(0)
-        except BaseException:
-            found.fill(0)
-            raise
-        finally:
-            for used in (probes, turned, scores):
-                used.fill(0)
-        return found
-
-    def offsets(self, rows: Floats) -> Floats:
-        """Return the offset of each stored reference, (references,) float32."""
-        return self._added(rows, 0)
-
-    def fits(self, rows: Floats) -> bool:
-        """Return whether rows were made with this key and are whole: finite, of the one length."""
-        powers = np.einsum("ij,ij->i", rows, rows) / (_POWER * block_of(self.dimension))
-        off = np.maximum(np.abs(self._added(rows, 1) - 1), np.abs(powers - 1))
-        # Not `> tolerance`: what is no number fits no key.
-        return bool(np.all(off < _CHECK_TOLERANCE))
-
     def wipe(self) -> None:
         """Overwrite the rotations: without them stored rows say nothing."""
         self._buffer.wipe()
 
-    def _added(self, rows: Floats, coordinate: int) -> Floats:
-        found = np.empty(len(rows), np.float32)
-        for rotation, part in self._blocks(len(rows)):
-            found[part] = rows[part] @ rotation[self.dimension + coordinate]
-        return found
 
-    def _blocks(self, references: int) -> list[tuple[Floats, slice]]:
-        size = block_of(self.dimension)
-        return [
-            (rotation, slice(start, min(start + size, references)))
-            for rotation, start in zip(self.rotations, range(0, references, size), strict=False)
-        ]
+class Session(Ephemeral):
+    """An opened list as it is compared: its templates under one rotation, in locked memory.
+
+    rows: (references, dimension) float32, the templates turned. offsets: (references,) float32, of
+    each. rotations: (1, dimension, dimension) float32, orthonormal; a probe times it is turned. It
+    comes of the seed, so that the proof of forgetting knows it. buffer: all of it.
+    """
+
+    __slots__ = ("_blocks", "buffer", "dimension", "offsets", "rotations", "rows")
+
+    def __init__(self, seed: Key, dimension: int, stored: Floats) -> None:
+        """Turn stored rows, (references, width) float32, block by block; they stay as they are.
+
+        seed: 32 bytes, of this list alone. Raises WatchlistError, and wipes what it made, when rows
+        were made with another key or are not whole: not finite, not of the one length.
+        """
+        shape = shape_of(len(stored), dimension)
+        self.buffer, (turn, self._blocks, self.offsets) = _locked(
+            (1, dimension, dimension), shape, (len(stored),)
+        )
+        self.dimension = dimension
+        self.rows = rows_in(self._blocks, len(stored))
+        self.rotations: Floats = turn.transpose(0, 2, 1)
+        width, size = width_of(dimension), block_of(dimension)
+        scratch, (rotation, between) = _locked((dimension + _ADDED, width), (dimension, width))
+        try:
+            rotate_into(turn[0], seed, _OF_SESSION)
+            for block, start in enumerate(range(0, len(stored), size)):
+                part = slice(start, start + size)
+                rotate_into(rotation, seed, block)
+                _take_offsets(stored[part], rotation[dimension:], size, self.offsets[part])
+                # In one product: turning back first would make plain templates.
+                np.matmul(turn[0], rotation[:dimension], out=between)
+                np.matmul(stored[part], between.T, out=self.rows[part])
+        except BaseException:
+            self.wipe()
+            raise
+        finally:
+            scratch.wipe()
+            leave_nothing_packed(width)
+
+    @property
+    def fault(self) -> str | None:
+        """Why the list may be swapped to the disk, or None."""
+        return self.buffer.fault
+
+    def scores(self, templates: Floats) -> Floats:
+        """Return the inner products of probes with all references, (n, references) float32.
+
+        templates: (n, dimension) float32.
+        """
+        found = np.zeros((len(templates), self._blocks.shape[0] * self.dimension), np.float32)
+        turned = np.zeros((len(templates), self.dimension), np.float32)
+        try:
+            _turned(templates, self.rotations, turned)
+            products(self._blocks, turned, found)
+        except BaseException:
+            found.fill(0)
+            raise
+        finally:
+            turned.fill(0)
+            leave_nothing(self._blocks)
+        return found[:, : len(self.rows)]
+
+    def wipe(self) -> None:
+        """Overwrite rows, offsets and rotation."""
+        self.buffer.wipe()
 
 
-def _turned(probes: Floats, rotation: Floats) -> Floats:
-    """Return probes as they are compared with one block of rows."""
-    return np.asarray(probes @ rotation, np.float32)
+def _take_offsets(stored: Floats, added: Floats, size: int, offsets: Floats) -> None:
+    """Read the offsets out of one block's rows, into (references,) float32.
+
+    stored: (references, width). added: (2, width), the directions of offset and check. size:
+    references of a full block. Raises WatchlistError when rows do not fit their key.
+    """
+    found = added @ stored.T
+    powers = np.einsum("ij,ij->i", stored, stored) / (_POWER * size)
+    off = np.maximum(np.abs(found[1] - 1), np.abs(powers - 1))
+    offsets[:] = found[0]
+    found.fill(0)
+    # Not `> tolerance`: what is no number fits no key.
+    if not np.all(off < _CHECK_TOLERANCE):
+        raise WatchlistError(
+            "The templates of the watchlist do not fit its key: publish it again with the desk's "
+            "programs."
+        )
+
+
+def _locked(*shapes: tuple[int, ...]) -> tuple[LockedBuffer, list[Floats]]:
+    """Return zeroed locked memory, and float32 views of these shapes, one behind the other."""
+    sizes = [math.prod(shape) for shape in shapes]
+    buffer = LockedBuffer(sum(sizes) * _FLOAT32_BYTES)
+    parts = np.split(buffer.array.view(np.float32), list(accumulate(sizes))[:-1])
+    return buffer, [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _turned(probes: Floats, rotations: Floats, out: Floats) -> None:
+    """Turn probes, (n, dimension), as they are compared with a session's rows."""
+    products(rotations.transpose(0, 2, 1), probes, out)
 
 
 def protect(references: Floats, offsets: Floats, transformation: Transformation) -> Floats:
@@ -163,9 +221,9 @@ def protect(references: Floats, offsets: Floats, transformation: Transformation)
         ones = np.ones(len(references[part]))
         plain = np.column_stack([references[part], offsets[part], ones]).astype(np.float64)
         turned = np.asarray(rotation.T, np.float64)
-        noise = _gaussians(secret, block, (width_of(dimension), len(plain)))
+        noise = gaussians(secret, block, (width_of(dimension), len(plain)))
         # Columns at right angles to everything a probe can reach.
-        beyond = _frame(np.hstack([turned, noise]))[:, turned.shape[1] :]
+        beyond = frame(np.hstack([turned, noise]))[:, turned.shape[1] :]
         stored[part] = plain @ turned.T + _blinding(plain, _POWER * size) @ beyond.T
     secret[:] = bytes(SEED_BYTES)
     return stored
@@ -191,38 +249,3 @@ def _blinding(plain: Doubles, power: float) -> Doubles:
             "photographs again with one embedder."
         )
     return np.asarray(vectors * np.sqrt(power - values), np.float64)
-
-
-def _frame(gaussians: Doubles) -> Doubles:
-    """Return orthonormal columns, uniformly random where the columns given are.
-
-    Source: Mezzadri, "How to generate random matrices from the classical compact groups", Notices
-    of the AMS 54, 2007: QR, with the signs of R's diagonal taken into Q.
-    """
-    frame, upper = np.linalg.qr(gaussians)
-    frame *= np.where(np.diagonal(upper) < 0, -1.0, 1.0)
-    upper.fill(0)
-    gaussians.fill(0)
-    return np.asarray(frame, np.float64)
-
-
-def _gaussians(key: Key, stream: int, shape: tuple[int, int]) -> Doubles:
-    """Return independent normal deviates from ChaCha20's key stream (Box and Muller, 1958).
-
-    The same on every machine but for the last bit of logarithm and cosine.
-    """
-    pairs = (shape[0] * shape[1] + 1) // 2
-    stream_of_bytes = bytearray(pairs * 16)
-    # Counter, then nonce, as cryptography's ChaCha20 takes them.
-    nonce = bytes(8) + stream.to_bytes(8, "little")
-    encryptor = Cipher(ChaCha20(key, nonce), None).encryptor()
-    encryptor.update_into(bytes(len(stream_of_bytes)), stream_of_bytes)
-    words = np.frombuffer(stream_of_bytes, "<u8").reshape(2, pairs)
-    first, second = (words >> np.uint64(11)) * 2.0**-53
-    radius = np.sqrt(-2 * np.log1p(-first))
-    turn = 2 * np.pi * second
-    found = np.concatenate([radius * np.cos(turn), radius * np.sin(turn)])
-    stream_of_bytes[:] = bytes(len(stream_of_bytes))
-    for used in (first, second, radius, turn):
-        used.fill(0)
-    return found[: shape[0] * shape[1]].reshape(shape)

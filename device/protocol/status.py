@@ -14,6 +14,19 @@ STATUS_SCHEMA: Final = "urn:passerby:schema:status:1"
 
 State = Literal["starting", "comparing", "not comparing", "stopped"]
 Link = Literal["online", "offline"]
+PaceStep = Literal[0, 1, 2, 3, 4]
+
+
+class Pace(Struct, frozen=True, forbid_unknown_fields=True):
+    """How hard a device works: less when it is hot, or when its frames are late.
+
+    step: 0 is full effort; what each means is in docs/protocol.md. of: the last step there is.
+    sentence: what is done less and why, from a closed list; nothing in it is a count or a time.
+    """
+
+    step: PaceStep
+    of: Literal[4]
+    sentence: str
 
 
 class StatusData(Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,7 +39,8 @@ class StatusData(Struct, frozen=True, forbid_unknown_fields=True):
     newest order that was obeyed. checkpoint: SHA-256 of the newest signed checkpoint of the audit
     log, a new one every hour at most whatever happens: a log that is cut later no longer has it.
     bundle: SHA-256 of the newest bundle that came whole over MQTT, so that the desk stops sending.
-    mode: what becomes of a candidate, while the device is armed.
+    mode: what becomes of a candidate, while the device is armed. pace: how hard it works, while it
+    watches; a step that late frames have caused is told for an hour after it was last in force.
     """
 
     link: Link
@@ -43,6 +57,7 @@ class StatusData(Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint: Sha256 | None = None
     bundle: Sha256 | None = None
     mode: Operation | None = None
+    pace: Pace | None = None
 
 
 class Status(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ for R13, R14, R33 and R34.
 
 from device.vision.attack import AttackDetector
 from device.vision.catalogue import Catalogue, ModelEntry, default_directory
+from device.vision.choice import Surroundings
 from device.vision.eye import Eye
 from device.vision.observer import Observation, Observer
 from device.vision.sample import Probe
@@ -25,6 +26,7 @@ __all__ = [
     "Probe",
     "Sighting",
     "StillFace",
+    "Surroundings",
     "default_directory",
     "find_faces",
 ]

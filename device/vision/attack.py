@@ -90,9 +90,9 @@ class AttackDetector:
         """True when nothing of a frame is left in the buffer and in the network."""
         return not self._buffer.any() and self._network.wiped
 
-    def wipe(self) -> None:
+    def wipe(self) -> bool:
         """See `Network.wipe`."""
-        self._network.wipe()
+        return self._network.wipe()
 
     def _cut(self, main: Picture, region: tuple[int, int, int, int]) -> None:
         pixels: Pixels = main.region_bgr(*region)

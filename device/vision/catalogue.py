@@ -4,8 +4,10 @@ A model is opened only when its file has the SHA-256 that the catalogue names an
 the shapes of its contract. The catalogue is read here by the appliance, `tools` and tests alike.
 """
 
+import re
 import sys
 import tomllib
+from math import inf
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,9 +17,10 @@ from msgspec import Meta, Struct
 from device.errors import ModelError, StorageError
 from device.files import sha256_of
 from device.vision.geometry import Alignment
-from device.vision.inference import Network, open_network
+from device.vision.inference import Network, open_bare, open_network
 
 CATALOGUE = "models.toml"
+_INPUT_IN_NAME = re.compile(r"-\d+x\d+\Z")
 Role = Literal["detector", "embedder", "quality", "attack-detection"]
 
 
@@ -51,6 +54,8 @@ class ScoreScale(Struct, frozen=True, forbid_unknown_fields=True):
     person's, from `twin` on two references are.
     second_crop_from: from this score on a probe gets a second crop; part of the scale, since the
     scores above it are those of the mean.
+    second_look_from: from this score on a face's landmarks are looked for again; None: always,
+    before anything is compared.
     """
 
     threshold: float
@@ -58,6 +63,14 @@ class ScoreScale(Struct, frozen=True, forbid_unknown_fields=True):
     same: float
     twin: float
     second_crop_from: float
+    second_look_from: float | None = None
+
+    @property
+    def look_from(self) -> float:
+        """From which score on: never above the second crop, which is cut out at exact landmarks."""
+        if self.second_look_from is None:
+            return -inf
+        return min(self.second_look_from, self.second_crop_from)
 
 
 class LiveScale(Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,6 +154,14 @@ class Catalogue:
         msg = f'No {role} is called "{name}" in {self.directory / CATALOGUE}: {", ".join(names)}.'
         raise ModelError(msg)
 
+    def family(self, entry: ModelEntry) -> list[ModelEntry]:
+        """Return the entries of the same network that differ in their input only, smallest first.
+
+        The same published file of one role, or, where none is named, the same name up to the input.
+        """
+        same = (one for one in self.entries if _of_one_network(one, entry))
+        return sorted(same, key=_input_pixels)
+
     def path(self, entry: ModelEntry) -> Path:
         """Return where the model's file is, or belongs."""
         return self.directory / entry.file
@@ -152,14 +173,23 @@ class Catalogue:
     def open(self, entry: ModelEntry, threads: int, *, edge_tpu: bool) -> Network:
         """Open a model: hash first, then the runtime, then its contract. Raises ModelError."""
         file = self.verified_path(entry)
-        compiled = None
-        if edge_tpu and entry.edge_tpu_file and entry.edge_tpu_sha256:
-            candidate = self.directory / entry.edge_tpu_file
-            if candidate.is_file():
-                compiled = self._verified(candidate, entry.edge_tpu_sha256, entry.name)
+        compiled = self.compiled(entry) if edge_tpu else None
         network = open_network(file, threads, compiled)
         _check_contract(entry, network)
         return network
+
+    def compiled(self, entry: ModelEntry) -> Path | None:
+        """Return its verified file for an Edge TPU; None: there is none. Raises ModelError."""
+        if not (entry.edge_tpu_file and entry.edge_tpu_sha256):
+            return None
+        candidate = self.directory / entry.edge_tpu_file
+        if not candidate.is_file():
+            return None
+        return self._verified(candidate, entry.edge_tpu_sha256, entry.name)
+
+    def open_bare(self, entry: ModelEntry, threads: int) -> Network:
+        """Open a verified model for a measurement. See `inference.open_bare`. Raises ModelError."""
+        return open_bare(self.verified_path(entry), threads)
 
     def _verified(self, path: Path, sha256: str, name: str) -> Path:
         if not path.is_file():
@@ -179,6 +209,19 @@ class Catalogue:
             )
             raise ModelError(msg)
         return path
+
+
+def _input_pixels(entry: ModelEntry) -> int:
+    _, height, width, _ = entry.contract.input_shape
+    return width * height
+
+
+def _of_one_network(one: ModelEntry, other: ModelEntry) -> bool:
+    if (one.role, one.collection) != (other.role, other.collection):
+        return False
+    if one.upstream is None or other.upstream is None:
+        return _INPUT_IN_NAME.sub("", one.name) == _INPUT_IN_NAME.sub("", other.name)
+    return one.upstream.sha256 == other.upstream.sha256
 
 
 def _check_contract(entry: ModelEntry, network: Network) -> None:

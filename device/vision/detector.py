@@ -4,12 +4,17 @@ YuNet (Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", 2023) pred
 of three grids with strides 8, 16 and 32: class, objectness, box and five landmarks.
 """
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
-from device.capture.frame import Picture, Pixels
+from device.capture.frame import Picture, PixelFormat, Pixels
+from device.capture.workspace import Workspace, is_black
 from device.errors import ModelError
 from device.opencv import cv2
 from device.vision.inference import Floats, Network
+from device.vision.output import Output
 
 STRIDES = (8, 16, 32)
 _IOU_SAME_FACE = 0.3
@@ -30,7 +35,10 @@ class Detector:
         self._network = network
         self._threshold = threshold
         _, self._height, self._width, _ = network.input_shape
+        self._lowest = _lowest(threshold)
         self._canvas = np.zeros((self._height, self._width, 3), np.uint8)
+        self._work = Workspace()
+        self._known_wiped = False
         self._grids = {
             (self._height // stride) * (self._width // stride): _grid(
                 self._height, self._width, stride
@@ -50,56 +58,85 @@ class Detector:
         mouth corner; score. All in pixels of a main picture `main_width` pixels wide that shows the
         same view as `lores`.
         """
-        outputs: list[Floats] = []
+        self._known_wiped = False
         try:
-            scale = self._letterbox(lores)
-            outputs = self._network.run(self._canvas)
-            found = self._decode(outputs)
+            image, scale = self._letterbox(lores)
+            with self._network.outputs(image) as outputs:
+                found = self._decode(outputs)
         finally:
             self._canvas.fill(0)
-            for output in outputs:
-                output.fill(0)
+            self._work.wipe()
         found[:, :SCORE] *= main_width / (lores.width * scale)
         return found
 
-    def _letterbox(self, picture: Picture) -> float:
-        """Fit the picture into the top left of the canvas; return the scale that was applied."""
+    def _letterbox(self, picture: Picture) -> tuple[Pixels, float]:
+        """Fit the picture into the top left of the canvas; return that and the scale applied.
+
+        A picture that is as the network wants it is taken as it is.
+        """
+        size = (picture.width, picture.height)
         scale = min(self._width / picture.width, self._height / picture.height)
         width = min(self._width, max(1, round(picture.width * scale)))
         height = min(self._height, max(1, round(picture.height * scale)))
-        pixels: Pixels = picture.region_bgr(0, 0, picture.width, picture.height)
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        try:
-            fitted = cv2.resize(pixels, (width, height), interpolation=method)
-            self._canvas[:height, :width] = fitted
-            fitted.fill(0)
-        finally:
-            if not np.shares_memory(pixels, picture.pixels):
-                pixels.fill(0)
-        return scale
+        if size == self.input_size and picture.format is PixelFormat.BGR:
+            return picture.pixels, scale
+        target = self._canvas[:height, :width]
+        if size == (width, height):
+            picture.write_bgr(target, self._work)
+        else:
+            whole = picture.region_bgr(0, 0, *size, self._work)
+            method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+            cv2.resize(whole, (width, height), dst=target, interpolation=method)
+        return self._canvas, scale
 
     @property
     def wiped(self) -> bool:
         """True when nothing of a frame is left in the canvas and in the network."""
-        return not self._canvas.any() and self._network.wiped
+        if not self._known_wiped:
+            self._known_wiped = is_black(self._canvas) and self._work.wiped
+        return self._known_wiped and self._network.wiped
 
-    def wipe(self) -> None:
+    def wipe(self) -> bool:
         """See `Network.wipe`."""
-        self._network.wipe()
+        return self._network.wipe()
 
-    def _decode(self, outputs: list[Floats]) -> Floats:
+    def _decode(self, outputs: list[Output]) -> Floats:
         candidates = []
         for cells, (grid, stride) in self._grids.items():
-            per_cell = [output[0] for output in outputs if output.shape[1] == cells]
-            scores, boxes, points = _by_meaning(per_cell)
-            keep = np.flatnonzero(scores >= self._threshold)
+            found = _by_meaning([each for each in outputs if each.stored.shape[1] == cells])
+            # Few cells can reach the threshold: only they are made numbers of.
+            able = np.flatnonzero(
+                found.one.reaches(self._lowest) & found.other.reaches(self._lowest)
+            )
+            if not able.size:
+                continue
+            scores = _scores(found.one.rows(able), found.other.rows(able))
+            enough = scores >= self._threshold
+            keep = able[enough]
             if keep.size:
-                candidates.append(
-                    _rows(grid[keep], stride, scores[keep], boxes[keep], points[keep])
-                )
+                boxes, points = found.boxes.rows(keep), found.points.rows(keep)
+                candidates.append(_rows(grid[keep], stride, scores[enough], boxes, points))
         if not candidates:
             return np.empty((0, COLUMNS), np.float32)
         return suppress(np.concatenate(candidates))
+
+
+class _Level(NamedTuple):
+    """One stride's outputs: class and objectness, which commute, boxes and landmarks."""
+
+    one: Output
+    other: Output
+    boxes: Output
+    points: Output
+
+
+def _lowest(threshold: float) -> float:
+    """Return what class and objectness must reach each if their score is to reach the threshold.
+
+    Neither counts for more than 1, so each is at least the score's square; a little less, since
+    float32 rounds. The score itself then decides.
+    """
+    return threshold**2 * (1 - 1e-5) if threshold > 0 else -math.inf
 
 
 def _grid(height: int, width: int, stride: int) -> tuple[Floats, int]:
@@ -108,18 +145,22 @@ def _grid(height: int, width: int, stride: int) -> tuple[Floats, int]:
     return np.stack([columns.ravel(), rows.ravel()], axis=1).astype(np.float32), stride
 
 
-def _by_meaning(per_cell: list[Floats]) -> tuple[Floats, Floats, Floats]:
-    """Tell scores, boxes and landmarks apart by their widths; class and objectness commute."""
-    by_width: dict[int, list[Floats]] = {}
-    for output in per_cell:
-        by_width.setdefault(output.shape[1], []).append(output)
+def _by_meaning(outputs: list[Output]) -> _Level:
+    """Tell scores, boxes and landmarks of one stride apart by their widths."""
+    by_width: dict[int, list[Output]] = {}
+    for output in outputs:
+        by_width.setdefault(output.stored.shape[2], []).append(output)
     try:
         (one, other), (boxes,), (points,) = by_width[1], by_width[_BOX], by_width[_POINTS]
     except (KeyError, ValueError) as error:
         msg = "The detector's outputs are not those of YuNet."
         raise ModelError(msg) from error
-    scores = np.sqrt(np.clip(one[:, 0], 0, 1) * np.clip(other[:, 0], 0, 1))
-    return scores, boxes, points
+    return _Level(one, other, boxes, points)
+
+
+def _scores(one: Floats, other: Floats) -> Floats:
+    """Return the scores (n,) of class and objectness, each (n, 1)."""
+    return np.asarray(np.sqrt(np.clip(one[:, 0], 0, 1) * np.clip(other[:, 0], 0, 1)), np.float32)
 
 
 def _rows(grid: Floats, stride: int, scores: Floats, boxes: Floats, points: Floats) -> Floats:

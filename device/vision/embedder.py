@@ -21,9 +21,9 @@ class Embedder:
         """True when nothing of a face is left in the network."""
         return self._network.wiped
 
-    def wipe(self) -> None:
+    def wipe(self) -> bool:
         """See `Network.wipe`."""
-        self._network.wipe()
+        return self._network.wipe()
 
     def features(self, sample: Sample) -> Floats:
         """Return the embedder's own output for one sample, (dimension,) float32.

@@ -55,6 +55,16 @@ class Nudge:
     down: float = 0.0
 
 
+NUDGES: Final = (
+    Nudge(),
+    *(Nudge(size=size) for size in (0.90, 0.95, 1.05)),
+    *(Nudge(degrees=degrees) for degrees in (-4.0, 4.0)),
+    *(Nudge(right=right) for right in (-0.025, 0.025)),
+    *(Nudge(down=down) for down in (-0.025, 0.025)),
+)
+"""Alignments of which a reference is the mean."""
+
+
 def nudged(points: Floats, side: int, nudge: Nudge) -> Floats:
     """Return template points (5, 2) turned and sized about the crop's middle, then shifted."""
     angle = np.radians(nudge.degrees)

@@ -1,15 +1,11 @@
-"""The interpreter, whichever it is: tflite-runtime, LiteRT, with or without the Edge TPU.
+"""The interpreter, whichever runtime it is of, with or without the Edge TPU: it runs, it is wiped.
 
-tflite-runtime serves Python 3.11 on Arm (and the Coral), ai-edge-litert, its successor with the
-same API, everything else. An import proves nothing: with NumPy 2 tflite-runtime imports well and
-fails at the first `Interpreter()`, so a runtime counts only when it has opened the model.
+Which runtimes there are: `device.vision.runtimes`.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +14,15 @@ import numpy.typing as npt
 
 from device.allocator import Range, in_pages_of_their_own
 from device.capture.frame import Pixels
-from device.errors import ModelError
+from device.vision.noise import noise
+from device.vision.notices import quiet_native_notices
+from device.vision.output import Output
+from device.vision.runtimes import RuntimeInfo, by_any_runtime
 from device.vision.scratch import Scratch, find
 
 Floats = npt.NDArray[np.float32]
 
-_RUNTIMES = (
-    ("tflite_runtime.interpreter", "tflite-runtime"),
-    ("ai_edge_litert.interpreter", "ai-edge-litert"),
-)
 _EDGE_TPU_LIBRARY = "libedgetpu.so.1"
-
-
-@dataclass(frozen=True, slots=True)
-class RuntimeInfo:
-    """What runs a model; goes into the status so that a fallback is never silent."""
-
-    name: str
-    version: str
-    delegate: str
-    threads: int
-    note: str = ""
-
-    def __str__(self) -> str:
-        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        text = f"{self.name} {self.version}, {self.delegate}, {threads}"
-        return f"{text} ({self.note})" if self.note else text
 
 
 class Network:
@@ -59,6 +38,7 @@ class Network:
         self._outputs = interpreter.get_output_details()
         self._scratch: Scratch | None = None
         self._computed = False
+        self._known_wiped = False
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -80,19 +60,38 @@ class Network:
 
         The input and output tensors are wiped before this returns or raises (R13).
         """
+        with self.outputs(image) as outputs:
+            return [output.all() for output in outputs]
+
+    @contextlib.contextmanager
+    def outputs(self, image: Pixels) -> Iterator[list[Output]]:
+        """Run the model likewise; yield its outputs as they are stored, until the block ends.
+
+        Then, also when it fails, the input and output tensors are wiped.
+        """
         tensor = self._interpreter.tensor(self._input["index"])
         self._computed = True
+        self._known_wiped = False
+        outputs: list[Output] = []
         try:
             tensor()[0] = image
             self._interpreter.invoke()
-            return [self._read(output) for output in self._outputs]
+            for each in self._outputs:
+                stored = self._interpreter.tensor(each["index"])()
+                outputs.append(Output(stored, each["quantization"]))
+            yield outputs
         finally:
+            for output in outputs:
+                output.close()
             self._wipe_ends()
 
-    def wipe(self) -> None:
-        """Overwrite what the interpreter computed in between; once per frame is enough (R13)."""
+    def wipe(self) -> bool:
+        """Overwrite what the interpreter computed in between; once per frame is enough (R13).
+
+        Returns whether it had computed anything.
+        """
         if not self._computed:
-            return
+            return False
         if self._scratch is not None:
             self._scratch.wipe()
         else:
@@ -100,11 +99,18 @@ class Network:
             self._interpreter.invoke()
             self._wipe_ends()
         self._computed = False
+        return True
 
     @property
     def wiped(self) -> bool:
-        """True when nothing that was computed from a picture is left in the interpreter."""
-        return not self._computed and (self._scratch is None or self._scratch.wiped)
+        """True when nothing that was computed from a picture is left in the interpreter.
+
+        Its memory is looked at once after it computed, not again in every frame without work.
+        """
+        if not self._known_wiped:
+            clean = self._scratch is None or self._scratch.wiped
+            self._known_wiped = not self._computed and clean
+        return self._known_wiped
 
     @property
     def scratch_bytes(self) -> int | None:
@@ -116,7 +122,8 @@ class Network:
         shape, kind = self.input_shape, self._input["dtype"]
 
         def compute(seed: int) -> list[bytes]:
-            drawn = np.random.default_rng(seed).integers(0, 128, shape)
+            # Half of the range: a model of int8 has no more above zero.
+            drawn = noise(seed, *shape) >> 1
             self._interpreter.tensor(self._input["index"])()[...] = drawn.astype(kind)
             self._interpreter.invoke()
             found = [self._interpreter.tensor(one["index"])().tobytes() for one in self._outputs]
@@ -124,7 +131,7 @@ class Network:
             return found
 
         self._scratch = find(taken, compute, self._ends())
-        self._computed = True
+        self._computed, self._known_wiped = True, False
         self.wipe()
 
     def _ends(self) -> list[int]:
@@ -137,49 +144,29 @@ class Network:
         for output in self._outputs:
             self._interpreter.tensor(output["index"])().fill(0)
 
-    def _read(self, output: dict[str, Any]) -> Floats:
-        raw = self._interpreter.tensor(output["index"])()
-        return _dequantised(raw, output["quantization"])
-
-
-def _dequantised(raw: npt.NDArray[Any], quantization: tuple[float, int]) -> Floats:
-    """Return scale * (stored - zero point): TensorFlow Lite 8-bit quantisation specification."""
-    scale, zero = quantization
-    values = raw.astype(np.float32)
-    if scale:
-        values -= zero
-        values *= scale
-    return values
-
 
 def open_network(file: Path, threads: int, edge_tpu_file: Path | None = None) -> Network:
     """Open a TensorFlow Lite file, on the Edge TPU when `edge_tpu_file` and a Coral are there.
 
     Raises ModelError when no runtime can open it, with the reason of each.
     """
-    reasons: list[str] = []
-    for module_name, package in _RUNTIMES:
-        try:
-            module = import_module(module_name)
-        except ImportError as error:
-            if not _absent(error, module_name):
-                reasons.append(f"{package}: {error}")
-            continue
-        try:
-            return _opened(module, package, file, threads, edge_tpu_file)
-        except Exception as error:  # noqa: BLE001 - each runtime fails in its own way
-            reasons.append(f"{package} with NumPy {np.__version__}: {error}")
-    if not reasons:
-        reasons.append("neither tflite-runtime nor ai-edge-litert is installed; run `make venv`")
-    msg = f"No interpreter can open {file.name}: {'; '.join(reasons)}."
-    raise ModelError(msg)
-
-
-def _absent(error: ImportError, module_name: str) -> bool:
-    return isinstance(error, ModuleNotFoundError) and (error.name or "") in (
-        module_name,
-        module_name.partition(".")[0],
+    return by_any_runtime(
+        file, lambda module, package: _opened(module, package, file, threads, edge_tpu_file)
     )
+
+
+def open_bare(file: Path, threads: int) -> Network:
+    """Open a file on the CPU without looking for its scratch memory, which takes ten passes.
+
+    For measurements: `wipe` costs a pass, so no frame of a camera belongs in it. Raises ModelError.
+    """
+
+    def bare(module: Any, package: str) -> Network:  # noqa: ANN401 - two modules of the same shape
+        with quiet_native_notices():
+            interpreter = _interpreter(module, file, threads)
+        return Network(interpreter, RuntimeInfo(package, metadata.version(package), "CPU", threads))
+
+    return by_any_runtime(file, bare)
 
 
 def _opened(
@@ -203,38 +190,16 @@ def _opened(
         except (OSError, ValueError, RuntimeError) as error:
             note = f"no Edge TPU: {error}"
 
-    def opened() -> Any:  # noqa: ANN401 - no stubs
-        interpreter = module.Interpreter(model_path=str(file), num_threads=threads)
-        interpreter.allocate_tensors()
-        # Some of its memory is taken only now.
-        interpreter.invoke()
-        return interpreter
-
     with quiet_native_notices():
-        apart = in_pages_of_their_own(opened)
+        apart = in_pages_of_their_own(lambda: _interpreter(module, file, threads))
     network = Network(apart.result, RuntimeInfo(package, version, "CPU", threads, note))
     network.find_scratch(apart.taken)
     return network
 
 
-@contextlib.contextmanager
-def quiet_native_notices() -> Iterator[None]:
-    """Keep the native library's INFO lines off standard error; pass on everything else."""
-    try:
-        saved = os.dup(2)
-    except OSError:
-        yield
-        return
-    # In memory: nothing is written outside the state directory, and not there either.
-    caught = os.memfd_create("notices")
-    os.dup2(caught, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        said = os.pread(caught, os.fstat(caught).st_size, 0)
-        os.close(caught)
-        for line in said.splitlines(keepends=True):
-            if not line.startswith((b"INFO:", b"VERBOSE:")) and line.strip():
-                os.write(2, line)
+def _interpreter(module: Any, file: Path, threads: int) -> Any:  # noqa: ANN401 - no stubs
+    interpreter = module.Interpreter(model_path=str(file), num_threads=threads)
+    interpreter.allocate_tensors()
+    # Some of its memory is taken only now.
+    interpreter.invoke()
+    return interpreter

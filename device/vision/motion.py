@@ -8,12 +8,17 @@ with the other buffers.
 
 import numpy as np
 
-from device.capture.frame import Picture
+from device.capture.frame import Picture, Pixels
+from device.capture.workspace import Workspace
 from device.opencv import cv2
 from device.vision.inference import Floats
 
 _WIDTH = 32
 _LEARNING = 0.05
+_MANY_ROWS = 16
+"""Rows of the small stream in a cell from which on every other one is enough."""
+_COARSE = 4
+"""Pixels of a halved picture on each side of a cell, at least: a cell's mean must stay one."""
 _DIFFERENCE = 6.0
 """Grey levels by which a pixel must differ from the background."""
 _UPHEAVAL = 0.6
@@ -27,17 +32,23 @@ class MotionGate:
         """fraction: part of the picture, 0 to 1, that must differ."""
         self._fraction = fraction
         self._background: Floats | None = None
+        self._work = Workspace()
 
     def moved(self, lores: Picture) -> bool:
         """Compare with the background, then learn. The first frame always counts as motion."""
         small = self._small(lores)
-        if self._background is None or self._background.shape != small.shape:
-            self._background = small
-            return True
-        changed = float(np.mean(np.abs(small - self._background) > _DIFFERENCE))
-        rate = 1.0 if changed > _UPHEAVAL else _LEARNING
-        cv2.accumulateWeighted(small, self._background, rate)
-        small.fill(0)
+        try:
+            if self._background is None or self._background.shape != small.shape:
+                self._background = small.astype(np.float32)
+                return True
+            difference = np.subtract(small, self._background)
+            np.abs(difference, out=difference)
+            changed = int(np.count_nonzero(difference > _DIFFERENCE)) / difference.size
+            difference.fill(0)
+            rate = 1.0 if changed > _UPHEAVAL else _LEARNING
+            cv2.accumulateWeighted(small, self._background, rate)
+        finally:
+            small.fill(0)
         return changed >= self._fraction
 
     def forget(self) -> None:
@@ -46,14 +57,34 @@ class MotionGate:
             self._background.fill(0)
         self._background = None
 
-    def _small(self, lores: Picture) -> Floats:
-        gray = lores.luma()
+    @property
+    def wiped(self) -> bool:
+        """True when nothing of a frame is left but the coarse background."""
+        return self._work.wiped
+
+    def _small(self, lores: Picture) -> Pixels:
+        """Return the street, `_WIDTH` pixels wide, uint8."""
         width = min(_WIDTH, lores.width)
         height = max(1, round(lores.height * width / lores.width))
-        small = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
+        # A cell is the mean of hundreds of pixels, and of every other row's as good a one.
+        step = 2 if lores.height >= _MANY_ROWS * height else 1
+        small: Pixels = np.empty((height, width), np.uint8)
         try:
-            return np.asarray(small, dtype=np.float32)
+            grey = self._halved(lores.luma(self._work, step), small)
+            cv2.resize(grey, (width, height), dst=small, interpolation=cv2.INTER_AREA)
         finally:
-            small.fill(0)
-            if not np.shares_memory(gray, lores.pixels):
-                gray.fill(0)
+            self._work.wipe()
+        return small
+
+    def _halved(self, grey: Pixels, small: Pixels) -> Pixels:
+        """Return means of two by two, in the workspace, where that is a step on the way to `small`.
+
+        OpenCV has a quick way to halve a picture, and a slow one to any other size.
+        """
+        rows, columns = (side // 2 for side in grey.shape)
+        even = grey.shape == (2 * rows, 2 * columns)
+        if not even or rows < _COARSE * len(small) or columns < _COARSE * small.shape[1]:
+            return grey
+        half = self._work.take(rows, columns)
+        cv2.resize(grey, (columns, rows), dst=half, interpolation=cv2.INTER_AREA)
+        return half

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.allocator import Range, read, still_mapped
+from device.capture.workspace import is_black
 
 Compute = Callable[[int], list[bytes]]
 """Runs the network on a picture that a seed draws; returns its outputs as bytes."""
@@ -50,7 +51,7 @@ class Scratch:
     @property
     def wiped(self) -> bool:
         """True when nothing but zeros is left."""
-        return not any(array.any() for array in self._arrays)
+        return all(is_black(array) for array in self._arrays)
 
 
 def find(taken: list[Range], compute: Compute, ends: list[int]) -> Scratch | None:

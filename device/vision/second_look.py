@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from device.capture.frame import Picture
+from device.capture.workspace import Workspace, is_black
 from device.opencv import cv2
-from device.vision.cutting import region_of
+from device.vision.cutting import View, region_of
 from device.vision.detector import LANDMARKS, Detector
 from device.vision.geometry import similarity, template_points
 from device.vision.inference import Floats
@@ -54,6 +55,8 @@ class SecondLook:
         width, height = detector.input_size
         self._side = min(width // _COLUMNS, height // _ROWS)
         self._canvas = np.zeros((height, width, 3), np.uint8)
+        self._work = Workspace()
+        self._known_wiped = False
         edge = self._side * (1 - _FILL) / 2
         self._upright = template_points(self._side) * np.float32(_FILL) + np.float32(edge)
         self._tiles = _tiles(self._side)
@@ -68,6 +71,7 @@ class SecondLook:
             msg = "The landmarks are not finite."
             raise ValueError(msg)
         upright = similarity(landmarks, self._upright)
+        self._known_wiped = False
         try:
             self._show(main, upright)
             rows = self._detector.detect(Picture.of_bgr(self._canvas), self._canvas.shape[1])
@@ -82,18 +86,20 @@ class SecondLook:
 
     @property
     def wiped(self) -> bool:
-        """True when no face is left in the canvas."""
-        return not self._canvas.any()
+        """True when no face is left in the canvas and in the memory on the way to it."""
+        if not self._known_wiped:
+            self._known_wiped = is_black(self._canvas) and self._work.wiped
+        return self._known_wiped
 
     def _show(self, main: Picture, upright: Floats) -> None:
         side = self._side
-        with region_of(main, upright, side, _BEYOND) as (pixels, local):
+        with region_of(main, upright, View(side, _BEYOND), self._work) as (pixels, local):
             for tile in self._tiles:
                 slot = self._canvas[tile.top : tile.top + side, tile.left : tile.left + side]
                 matrix = (tile.onto @ _square(local))[:2]
                 matrix[:, 2] -= (tile.left, tile.top)
                 cv2.warpAffine(pixels, matrix, (side, side), dst=slot, flags=cv2.INTER_LINEAR)
-                raised(slot)
+                raised(slot, self._work)
 
 
 def _tiles(side: int) -> list[_Tile]:

@@ -17,6 +17,12 @@ _LOST_AFTER_S = 0.8
 _MOST_TRACKS = 64
 """A crowd beyond this is followed by its largest faces; the rest are compared by none."""
 _SMOOTHING = 0.5
+_GROWN = (0.6, 1.7)
+"""A face is expected to shrink or grow no further than this between two sights of it."""
+_SIMILAR = (0.6, 1.7)
+"""Width of a detection over the width expected, if both are to show the same face."""
+_QUICK_PER_S = 0.6
+"""Parts of its own width by which a face grows or moves in a second."""
 
 
 @dataclass(slots=True)
@@ -24,23 +30,38 @@ class Track:
     """One face passing by. No pixels, no template.
 
     number: unique in this run. box: x, y, width, height in main-stream pixels. velocity: pixels per
-    second of the box's centre. best_shot: highest shot score so far. shots: comparisons so far.
-    last_shot_s: source time of the last comparison.
+    second of the box's centre. growth: of its width, per second, as a part of it. score: shot score
+    of the newest sight of it, 0 where it was not fit to be compared. best_shot: highest score that
+    was compared. shots: comparisons so far. last_shot_s: source time of the last comparison.
+    waits_since_s: since when it waits for its turn, or infinity.
     """
 
     number: int
     box: Floats
     seen_s: float
     velocity: Floats = field(default_factory=lambda: np.zeros(2, np.float32))
+    growth: float = 0.0
+    score: float = 0.0
     best_shot: float = 0.0
     shots: int = 0
     last_shot_s: float = float("-inf")
+    waits_since_s: float = float("inf")
 
     def predicted(self, now_s: float) -> Floats:
-        """Return the box moved on to `now_s`."""
+        """Return the box moved on to `now_s`, and grown."""
+        elapsed = now_s - self.seen_s
         box = self.box.copy()
-        box[:2] += self.velocity * np.float32(now_s - self.seen_s)
+        box[:2] += self.velocity * np.float32(elapsed)
+        grown = np.clip(1 + self.growth * elapsed, *_GROWN)
+        box[:2] -= (grown - 1) / 2 * box[WIDTH : HEIGHT + 1]
+        box[WIDTH : HEIGHT + 1] *= grown
         return box
+
+    @property
+    def quick(self) -> bool:
+        """True when it must be looked at often, not to be lost."""
+        across = float(np.hypot(*self.velocity)) / max(float(self.box[WIDTH]), 1.0)
+        return abs(self.growth) > _QUICK_PER_S or across > _QUICK_PER_S
 
 
 class Tracker:
@@ -51,20 +72,30 @@ class Tracker:
         self._numbers = count(1)
         self.begun = 0
         """How many tracks there have been."""
-        self.ended: list[int] = []
-        """Numbers of the tracks that ended in the last update."""
 
     @property
-    def live(self) -> bool:
-        """True while any face is followed."""
-        return bool(self._tracks)
+    def live(self) -> list[Track]:
+        """The faces that are followed."""
+        return self._tracks
+
+    def expire(self, now_s: float) -> list[int]:
+        """End the tracks whose face was not seen for too long, and return their numbers.
+
+        now_s: source time in seconds; when it runs backwards (a clip starts again) all tracks end.
+        Call it in every frame, also in one that is not searched.
+        """
+        if not self._tracks:
+            return []
+        alive = [track for track in self._tracks if 0 <= now_s - track.seen_s <= _LOST_AFTER_S]
+        ended = [track.number for track in self._tracks if all(track is not one for one in alive)]
+        self._tracks = alive
+        return ended
 
     def update(self, detections: Floats, now_s: float) -> list[tuple[Track, int]]:
         """Assign detections (n, 15) to tracks. Returns (track, row of its detection) pairs.
 
-        now_s: source time in seconds; when it runs backwards (a clip starts again) all tracks end.
+        now_s: as in `expire`, which is called before.
         """
-        self._end_lost(now_s)
         pairs: list[tuple[Track, int]] = []
         free = set(range(len(detections)))
         for track, row in self._by_closeness(detections, now_s):
@@ -82,15 +113,7 @@ class Tracker:
 
     def clear(self) -> None:
         """End all tracks."""
-        self.ended = [track.number for track in self._tracks]
         self._tracks = []
-
-    def _end_lost(self, now_s: float) -> None:
-        alive = [track for track in self._tracks if 0 <= now_s - track.seen_s <= _LOST_AFTER_S]
-        self.ended = [
-            track.number for track in self._tracks if all(track is not kept for kept in alive)
-        ]
-        self._tracks = alive
 
     def _by_closeness(self, detections: Floats, now_s: float) -> list[tuple[Track, int]]:
         """Return every plausible pair, the closest first."""
@@ -109,6 +132,8 @@ class Tracker:
         if elapsed > 0:
             moved = _centre(detection) - _centre(track.box)
             track.velocity += _SMOOTHING * (moved / np.float32(elapsed) - track.velocity)
+            grown = float(detection[WIDTH]) / max(float(track.box[WIDTH]), 1.0) - 1
+            track.growth += _SMOOTHING * (grown / elapsed - track.growth)
         track.box = detection[:4].copy()
         track.seen_s = now_s
 
@@ -120,7 +145,7 @@ def _centre(box: Floats) -> Floats:
 def _closeness(box: Floats, detections: Floats) -> Floats:
     """Rate detections for a predicted box; 0: not the same face.
 
-    Overlap, or nearness within one box width at a similar size: at low frame rates boxes of one
+    Overlap, or nearness within one box width, at a similar size: at low frame rates boxes of one
     walking person need not overlap.
     """
     if not len(detections):
@@ -129,6 +154,8 @@ def _closeness(box: Floats, detections: Floats) -> Floats:
     centres = detections[:, :2] + detections[:, 2:4] / 2
     distance = np.hypot(*(centres - _centre(box)).T) / max(float(box[WIDTH]), 1.0)
     ratio = detections[:, WIDTH] / max(float(box[WIDTH]), 1.0)
-    similar = (ratio > 0.6) & (ratio < 1.7)  # noqa: PLR2004 - a head neither doubles nor halves
-    near = np.where(similar & (distance < 1), 1 - distance, 0)
-    return np.asarray(np.where(overlap > 0.1, 1 + overlap, near), dtype=np.float32)  # noqa: PLR2004
+    # A head neither doubles nor halves against what was expected: behind who leaves stands another.
+    similar = (ratio > _SIMILAR[0]) & (ratio < _SIMILAR[1])
+    near = np.where(distance < 1, 1 - distance, 0)
+    closeness = np.where(overlap > 0.1, 1 + overlap, near)  # noqa: PLR2004
+    return np.asarray(np.where(similar, closeness, 0), dtype=np.float32)

@@ -13,7 +13,7 @@ from device.alerts import courier as courier_module
 from device.alerts.connection import Connection, Subscribed
 from device.alerts.courier import _STOP
 from device.protocol.cell import CELL_BYTES
-from device.protocol.status import StatusData
+from device.protocol.status import Pace, StatusData
 from device.settings import AlertSettings, BrokerSettings
 from tests.simulators.correspondents import TOPICS, Correspondents, FarEnd
 from tests.simulators.drafts import make_draft
@@ -452,6 +452,21 @@ class TestCover:
         one.report(ONLINE)
         wait_until(lambda: len(far.statuses) >= 4)
         assert len({status.id for status in far.statuses}) == len(far.statuses)
+
+    def test_a_change_of_pace_makes_no_message_of_its_own(self, mosquitto, listen, courier, desk):
+        broker = mosquitto()
+        far, wire = desk(broker.port), listen(broker.port)
+        one = courier(broker.port, {"cover": "constant", "cover_period_s": 0.05})
+        paces = [Pace(step, 4, f"Step {step}.") for step in (0, 1, 2, 3, 4)]
+        reported = 0
+        while len(wire.of("alert")) < 60:
+            one.report(msgspec.structs.replace(ONLINE, pace=paces[reported % len(paces)]))
+            reported += 1
+            time.sleep(0.005)
+        # One as the connection is made, one at every sixth beat, one that is under way.
+        assert 5 <= len(wire.of("status")) <= len(wire.of("alert")) // 6 + 2 < reported
+        assert {len(m.payload) for m in wire.of("status")} == {CELL_BYTES}
+        wait_until(lambda: len({s.data.pace for s in far.statuses if s.data.pace}) > 1)
 
 
 def test_nobody_listening_to_the_status_is_no_fault(mosquitto, courier):

@@ -14,7 +14,7 @@ from device.protocol.alert import decode_alert
 from device.protocol.envelope import digest_of
 from device.protocol.identifiers import utc_ns, utc_text
 from device.protocol.keys import PrivateKeys
-from device.protocol.status import decode_status
+from device.protocol.status import Pace, decode_status
 from tests.conftest import ROOT
 from tests.simulators.desk import Desk
 from tests.simulators.mosquitto import free_port, wait_until
@@ -207,6 +207,15 @@ def test_a_status_from_the_future_is_refused_and_does_not_blind_the_desk(small_d
     wait_until(lambda: events)
     assert [one.id for one in events] == [status.id]
     assert "dropped: a status from the future" in caplog.text
+
+
+def test_a_device_that_does_less_than_it_could_is_shown_as_such(small_desk):
+    small_desk.gateway(lambda _: None)
+    device = small_desk.device().connect(small_desk.port)
+    device.say(device.status(pace=Pace(3, 4, "Less is done.")))
+    wait_until(lambda: deliveries(small_desk.database)[0].slowed == "3 of 4")
+    device.say(device.status(pace=Pace(0, 4, "Full effort.")))
+    wait_until(lambda: deliveries(small_desk.database)[0].slowed is None)
 
 
 def test_a_device_with_new_keys_begins_anew_also_with_its_status(desk):

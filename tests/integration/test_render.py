@@ -14,8 +14,9 @@ from device.vision import Eye
 from tools.desk.main import main as desk
 from tools.lab.demo_people import ENROLLED, STRANGERS
 from tools.lab.evaluate.detection import boxes_in
+from tools.lab.evaluate.looks import crops_of
 from tools.lab.evaluate.material import subject_of
-from tools.lab.evaluate.pipeline import Chosen, Pipeline, matrix_of
+from tools.lab.evaluate.pipeline import Chosen, Pipeline
 from tools.lab.evaluate.plan import REQUIRED_COLUMNS, made_up, plan_of
 from tools.lab.main import _parser, main
 from tools.lab.manifest import read_manifest_file
@@ -126,10 +127,7 @@ def test_the_evaluation_sees_what_the_device_sees(drawn, models, collection, tmp
             assert not theirs
             continue
         compared += 1
-        first, closer = (
-            matrix_of([each], pipeline.dimension) for each in (subject.template, subject.closer)
-        )
-        hits = pipeline.search(ours, first, closer)
+        hits = pipeline.search(ours, crops_of([subject], pipeline.dimension))
         mine = [pictures[hits.best[0]].stem] if hits.scores[0] >= threshold else []
         assert mine == theirs
     assert compared >= 15

@@ -101,7 +101,7 @@ def _rss_mb(process):
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def test_a_clip_of_an_enrolled_person_becomes_an_alert(passerby, mosquitto, desk, faces):
+def test_a_clip_of_an_enrolled_person_becomes_an_alert(passerby, mosquitto, desk, faces, scratch):
     broker = mosquitto()
     far = desk(broker.port)
     process = passerby(faces / "video/asl_A_help.mkv", broker.port)
@@ -114,6 +114,9 @@ def test_a_clip_of_an_enrolled_person_becomes_an_alert(passerby, mosquitto, desk
     states = [status.data.state for status in far.statuses]
     assert states[-1] == "stopped"
     assert "comparing" in states
+    said = (scratch / "log").read_text()
+    assert "The material has ended." in said
+    assert "Stopped" not in said
 
 
 def test_sigterm_ends_it_cleanly(passerby, mosquitto, desk, faces, scratch):
@@ -127,7 +130,10 @@ def test_sigterm_ends_it_cleanly(passerby, mosquitto, desk, faces, scratch):
     lines = (scratch / "state/audit.jsonl").read_text().splitlines()
     # A stop has its checkpoint behind it.
     assert [json.loads(line)["event"] for line in lines[-2:]] == ["stop", "checkpoint"]
-    assert "Traceback" not in (scratch / "log").read_text()
+    said = (scratch / "log").read_text()
+    assert "Traceback" not in said
+    assert "Stopped on request." in said
+    assert "ended" not in said, "a clip that goes round and round has no end"
 
 
 def test_a_second_one_beside_it_is_refused(passerby, mosquitto, faces, scratch, command):

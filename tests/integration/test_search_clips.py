@@ -189,7 +189,7 @@ def test_every_frame_template_and_track_of_a_clip_that_was_ended_is_wiped(world,
     assert not any(probe.template.any() for probe in eye.embedder.probes)
     (gallery,) = galleries
     assert not gallery.matrix.any()
-    assert not gallery._content.array.any()
+    assert gallery._transformation.buffer.wiped
 
 
 def test_a_reference_that_is_revoked_before_it_comes_into_a_clip_is_not_found(

@@ -45,8 +45,8 @@ def world(tmp_path, monkeypatch):
 
 def wiped(gallery):
     """Whether nothing of a list is left in memory: no rows, no rotations."""
-    kept = (gallery.matrix, gallery._content.array, gallery._transformation.rotations)
-    return not any(array.any() for array in kept)
+    session = gallery._transformation
+    return session.buffer.wiped and not (gallery.matrix.any() or session.rotations.any())
 
 
 class Spy:

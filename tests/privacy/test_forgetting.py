@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.privacy.forgetting import deaths, onlooker
+from tests.privacy.forgetting import deaths, onlooker, signed
 from tests.privacy.forgetting.leaks import BUILDS, CAUGHT
 from tests.privacy.forgetting.passage import Passage
 from tests.privacy.forgetting.people import pool_of
@@ -31,6 +31,14 @@ def test_nothing_of_strangers_stays_whatever_fails(pool, scratch):
     assert outcome.planted - outcome.unfound >= 1
     assert (outcome.unfound, outcome.unwiped) == (0, 0)
     assert set(outcome.around) >= {"broker refuses", "broker hangs", "disk full"}
+
+
+def test_a_device_with_a_signed_list_keeps_nobody_and_no_list(pool, scratch):
+    outcome = signed.strangers_pass(scratch, 1, 2, pool=pool)
+    assert outcome.clean, (outcome.told, outcome.rules)
+    assert outcome.compared > 10
+    assert outcome.turned > 10
+    assert outcome.verified["check"] == 1
 
 
 def test_every_build_that_lacks_something_is_known():

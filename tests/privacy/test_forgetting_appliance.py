@@ -33,15 +33,15 @@ def broker(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def frames():
-    """Two places by turns, each time with other noise: what stands still is not looked at."""
-    places = [
-        scene([Person.from_seed(s) for s in seeds], 3, (1280, 720)).image
-        for seeds in ((5, 6, 7), (15, 16, 17))
-    ]
+    """Crowds by turns, each time with other noise: what stands still is not looked at.
+
+    So many that the first one, which may have become the background, moves when its turn comes.
+    """
+    crowds = [_crowd(n, n + 1, n + 2) for n in range(5, 65, 10)]
     rng = np.random.default_rng(1)
 
     def endless():
-        for image in itertools.cycle(places):
+        for image in itertools.cycle(crowds):
             noise = rng.integers(-3, 4, image.shape)
             yield _frame(np.clip(image + noise, 0, 255).astype(np.uint8))
 
@@ -68,6 +68,10 @@ def started(broker, scratch):
     yield start
     for one in running:
         one.kill()
+
+
+def _crowd(*seeds):
+    return scene([Person.from_seed(seed) for seed in seeds], 3, (1280, 720)).image
 
 
 def _frame(image):

@@ -13,12 +13,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from device.matching import Gallery
+from device.matching import Gallery, scores_of
+from device.matching.products import products
 from device.protocol.alert import ModelHash
 from device.protocol.sealed import open_list
 from device.vision.sample import Aligner
 from tests.privacy.forgetting import people
 from tests.privacy.forgetting.needles import Needles
+from tests.privacy.forgetting.provision import LIST_SIZE
 from tests.privacy.forgetting.shadow import Shadow
 from tests.simulators.sealed import DEPLOYMENT, KEY, LIST, sealed, templates
 
@@ -56,12 +58,14 @@ KINDS = {
     "template, float64",
     "template, int8",
     "template, int8 scaled",
+    "scores, float32",
+    "exact template, float32",
     "mean template, float32",
     "JPEG",
 }
 """What is named; the rest is kept because it was there."""
 TURNED = "turned template, float32"
-UNNAMED = ("cv2.cvtColor", "cv2.resize", "vision.cutting.region_of", "capture.frame.region_bgr")
+UNNAMED = ("cv2.cvtColor", "cv2.resize", "capture.frame._gather", "capture.frame.region_bgr")
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +206,7 @@ class TestForms:
 
     def test_words_are_few_enough_to_search_for(self, forms):
         for of_one in forms:
-            assert Needles(of_one).words < 600_000
+            assert Needles(of_one).words < 700_000
 
     def test_no_form_is_in_another_frame(self, forms):
         assert found_in(Needles(forms[0]), forms[1]) == set()
@@ -223,6 +227,16 @@ class TestForms:
         assert {form.kind for form in few} <= found
 
 
+def test_scores_against_the_list_are_known_as_the_program_makes_them(shadow, forms):
+    kept = {form.canary: form.content for form in forms[0] if form.kind == "scores, float32"}
+    means = [form for form in forms[0] if form.kind == "mean template, float32"]
+    assert len(means) >= FACES - 1
+    for form in means:
+        (scores,) = scores_of(shadow.gallery, np.frombuffer(form.content, "<f4")[np.newaxis])
+        assert len(scores) == LIST_SIZE
+        assert kept[form.canary] == scores.tobytes()
+
+
 def test_turned_templates_are_known_where_the_list_is_sealed(shadow, shown):
     sha = shadow.eye.embedder_entry.sha256
     rows = templates(8, dimension=shadow.eye.embedder.dimension)
@@ -232,13 +246,20 @@ def test_turned_templates_are_known_where_the_list_is_sealed(shadow, shown):
     forms = twin.forms(shown[0])
     turned = {form.canary: form.content for form in forms if form.kind == TURNED}
     ((rotation,),) = (twin.gallery._transformation.rotations,)
+    known = {form.content for form in forms}
     for form in forms:
         if form.kind == "mean template, float32":
             template = np.frombuffer(form.content, "<f4")
             expected = template @ rotation[: len(template)]
             assert np.allclose(np.frombuffer(turned[form.canary], "<f4"), expected, atol=1e-5)
+        if form.kind == "template, float32":
+            probe, found = (
+                np.frombuffer(form.content, "<f4")[np.newaxis],
+                np.zeros_like(rotation[:1]),
+            )
+            products(rotation.T[np.newaxis], probe, found)
+            assert found.tobytes() in known, "not what the program computes, to the last bit"
     assert len(turned) >= FACES - 1
-    assert any(form.kind == "matching.protection.scores turned, float32" for form in forms)
 
 
 ALONE = """

@@ -25,11 +25,12 @@ from msgspec.structs import replace
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from device.protocol.keys import encode_keys
-from tests.conftest import absent
+from tests.conftest import ROOT, absent
 from tests.privacy.forgetting import disk, surroundings, texts, trace, wire
 from tests.privacy.forgetting.appliance import Appliance
 from tests.privacy.forgetting.needles import Form, Needles
 from tests.privacy.forgetting.people import CanaryFrame
+from tests.privacy.forgetting.provision import environment
 from tests.privacy.forgetting.shadow import Shadow
 from tests.simulators.correspondents import TOPICS, Correspondents, FarEnd
 from tests.simulators.mosquitto import PROGRAM, Mosquitto, wait_until
@@ -139,8 +140,10 @@ def test_every_peer_and_program_is_listed(known):
         "AF_UNIX /run/nobody-there",
     }
     assert sum(peer.itself for peer in traced.peers) >= 1
-    assert Path(traced.programs()[-1]).name == "true"
+    path, *words = traced.commands()[-1]
+    assert (Path(path).name, words) == ("true", [])
     assert traced.processes()
+    assert traced.copies() == []
     assert not traced.odd()
 
 
@@ -181,6 +184,44 @@ def test_devices_and_ways_around_the_list_are_told():
     assert [one.path for one in traced.writes_outside([])] == ["/dev/sda"]
     assert [str(one) for one in traced.peers] == ["AF_INET6 fe80::1:53"]
     assert [one.name for one in traced.odd()] == ["io_uring_setup"]
+
+
+def test_programs_and_copies_of_a_process_are_told():
+    text = (
+        '7 execve("/bin/python", ["python", "-m", "a \\"b\\""], 0x7ffd /* 9 vars */) = 0\n'
+        '7 execve("/bin/none", ["none"], 0x7ffd /* 9 vars */) = -1 ENOENT (No such file)\n'
+        "7 vfork() = 8\n"
+        "7 clone(child_stack=0x7f00, flags=CLONE_VM|CLONE_VFORK|SIGCHLD) = 9\n"
+        "7 clone3({flags=CLONE_VM|CLONE_THREAD, exit_signal=0} => {parent_tid=[10]}, 88) = 10\n"
+        "7 clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD) = 11\n"
+        "7 fork() = 12\n"
+        "7 fork() = -1 ENOMEM (Cannot allocate memory)\n"
+        "7 +++ exited with 0 +++\n"
+    )
+    traced = trace.Traced(text, cwd="/w")
+    assert traced.commands() == [["/bin/python", "-m", 'a "b"']]
+    assert [call.result for call in traced.copies()] == ["11", "12"]
+
+
+PRODUCT = """
+import device
+import hashlib
+import numpy as np
+rng = np.random.default_rng(1)
+one, other = (rng.normal(size=size).astype(np.float32) for size in ((3, 514), (514, 256)))
+print(hashlib.sha256(one @ other).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("kernels", ["Haswell", "Nehalem"])
+def test_the_program_multiplies_as_the_proof_does_to_the_last_bit(scratch, monkeypatch, kernels):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", kernels)
+    line = [sys.executable, "-c", PRODUCT]
+    proof, program = (
+        subprocess.run(line, env=one, capture_output=True, check=True, text=True, cwd=ROOT).stdout
+        for one in (os.environ, environment(scratch, {}))
+    )
+    assert proof == program
 
 
 def test_changed_files_are_seen_everywhere(tmp_path):

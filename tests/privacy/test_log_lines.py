@@ -85,6 +85,8 @@ TABLE = {
     ("cli/closing.py", "WARNING", "%s", ("unlocked",)): "sentence",
     ("custody.py", "ERROR", "%s", ("reason",)): "sentence",
     ("notebook.py", "ERROR", "%s", ("error",)): "sentence",
+    # One of a closed list, for heat alone: what late frames cause tells that somebody is there.
+    ("pacing.py", "WARNING", "%s", ("sentence",)): "sentence",
     ("obedience.py", "ERROR", "%s", ("error",)): "sentence",
 }
 """(file, level, message, arguments): the kind of each argument."""

@@ -192,7 +192,8 @@ class World:
         # Twice a second outside of tests; here, before every frame.
         self.patch.setattr(session_module, "_JUDGE_EVERY_S", 0.0)
 
-    def _open_eye(self, _catalogue, _models, vision):
+    def _open_eye(self, _catalogue, _models, vision, around):
+        self.allowed = around.authorised
         eye = street.eye(street.settings(self.state, vision=vision))
         self.eyes.append(eye)
         return eye

@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import get_args
 
 import jsonschema
 import msgspec
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.alerts.maker import AlertMaker, Circumstances
+from device.alerts.writer import farewell
 from device.errors import MessageError
 from device.matching import Confirmed
 from device.protocol.alert import (
@@ -23,7 +25,7 @@ from device.protocol.alert import (
 )
 from device.protocol.bands import margin_band, score_band
 from device.protocol.identifiers import utc_ns, utc_text, uuid7
-from device.protocol.status import Status, StatusData, decode_status, encode_status
+from device.protocol.status import Pace, Status, StatusData, decode_status, encode_status
 from device.protocol.topics import Topics
 from tests.conftest import ROOT
 
@@ -196,8 +198,33 @@ def test_a_status_fits_its_schema_and_comes_back():
 
 
 def test_a_status_has_no_field_that_could_carry_a_count():
-    for field in msgspec.structs.fields(StatusData):
-        assert field.type not in {int, float}, field.name
+    for kind in (StatusData, Pace):
+        for field in msgspec.structs.fields(kind):
+            assert field.type not in {int, float}, field.name
+    # Numbers from a closed list: five steps, and always as many.
+    assert get_args(Pace.__annotations__["step"]) == (0, 1, 2, 3, 4)
+    assert get_args(Pace.__annotations__["of"]) == (4,)
+
+
+def test_a_status_without_a_pace_as_older_devices_send_it_is_read():
+    status = Status(
+        uuid7(NOW_NS), "urn:passerby:s1:d1", utc_text(NOW_NS), StatusData("online", "comparing")
+    )
+    event = json.loads(encode_status(status))
+    del event["data"]["pace"]
+    assert decode_status(json.dumps(event).encode()).data.pace is None
+
+
+def test_a_device_that_has_gone_says_no_pace():
+    status = StatusData("online", "comparing", pace=Pace(1, 4, "Less is done."))
+    assert farewell(status, "Gone.").pace is None
+
+
+@pytest.mark.parametrize("step", [-1, 5, 17, 1.5, "1"])
+def test_a_step_that_there_is_not_is_refused(step):
+    pace = {"step": step, "of": 4, "sentence": "Full effort."}
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(pace, Pace)
 
 
 def test_topics_hold_opaque_ids_only():

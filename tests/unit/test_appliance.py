@@ -9,12 +9,16 @@ import numpy as np
 
 from device.capture import Camera
 from device.errors import CameraError
-from device.settings import DeviceSettings, MatchingSettings
+from device.settings import DeviceSettings, MatchingSettings, VisionSettings
 from tests.simulators.appliance import assembled
 from tests.simulators.sink import RecordingSink
 from tests.simulators.street import HEIGHT, Person, StreetSource, eye, gallery, settings
 
 WALKERS = [Person(30, 10, y=40, speed=40), Person(90, 300, y=220, speed=-20)]
+
+
+EVERY_FRAME = VisionSettings(searches_per_s=60, follows_per_s=60)
+"""Every face is counted in every frame."""
 
 
 def _appliance(folder, source, sink=None, **sections):
@@ -40,7 +44,7 @@ def test_an_enrolled_walker_raises_one_alert_and_a_stranger_none(tmp_path):
 
 
 def test_every_appearance_is_destroyed(tmp_path):
-    appliance, _, seeing = _run(tmp_path, StreetSource(WALKERS, 60))
+    appliance, _, seeing = _run(tmp_path, StreetSource(WALKERS, 60), vision=EVERY_FRAME)
     assert appliance.ledger.appearances == appliance.ledger.destroyed == 120
     assert all(not probe.template.any() for probe in seeing.embedder.probes)
 
@@ -69,7 +73,7 @@ def test_the_gallery_is_wiped_at_the_end(tmp_path):
 
 def test_a_frame_that_fails_is_wiped_and_the_next_ones_go_on(tmp_path):
     source = StreetSource(WALKERS, 60)
-    appliance, sink, seeing = _appliance(tmp_path, source)
+    appliance, sink, seeing = _appliance(tmp_path, source, vision=EVERY_FRAME)
     good, calls = seeing.detector.detect, []
 
     def fail_now_and_then(lores, width):
@@ -174,7 +178,7 @@ def test_the_crop_shows_the_alerting_face_and_little_else(tmp_path):
 
 
 def test_faces_of_a_frame_that_fails_after_detection_are_counted_and_destroyed(tmp_path):
-    appliance, _, seeing = _appliance(tmp_path, StreetSource(WALKERS, 10))
+    appliance, _, seeing = _appliance(tmp_path, StreetSource(WALKERS, 10), vision=EVERY_FRAME)
 
     def fail(_):
         raise RuntimeError("fault injected")
@@ -187,7 +191,7 @@ def test_faces_of_a_frame_that_fails_after_detection_are_counted_and_destroyed(t
 
 def test_the_ledger_notices_a_face_that_was_not_wiped(tmp_path, monkeypatch):
     monkeypatch.setattr("device.vision.sample.Sample.wipe", lambda _: None)
-    appliance, _, _ = _run(tmp_path, StreetSource(WALKERS, 60))
+    appliance, _, _ = _run(tmp_path, StreetSource(WALKERS, 60), vision=EVERY_FRAME)
     assert appliance.ledger.appearances == 120
     assert appliance.ledger.destroyed < 120
 

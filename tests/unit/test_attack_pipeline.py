@@ -11,6 +11,7 @@ from device.capture import Camera
 from device.cli.status import _attacks
 from device.recognition import Recogniser
 from device.search import Searcher
+from device.settings import VisionSettings
 from device.vision.eye import _joint
 from device.vision.inference import RuntimeInfo
 from tests.simulators.appliance import assembled
@@ -35,7 +36,9 @@ class Run:
     """One run of the appliance before a street; attack: the detector, or None."""
 
     def __init__(self, folder, people, attack):
-        configuration = settings(folder)
+        # Every face is counted in every frame.
+        every_frame = VisionSettings(searches_per_s=60, follows_per_s=60)
+        configuration = settings(folder, vision=every_frame)
         self.sink = RecordingSink()
         self.eye = replace(eye(configuration), attack=attack)
         source = StreetSource(people, 40)

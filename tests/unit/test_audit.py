@@ -258,8 +258,9 @@ def test_the_ledger_says_every_count_and_what_became_of_the_faces():
         attacks=3,
         alerts=4,
         faults=5,
+        late=6,
     )
-    frames, faces, destroyed, attacks, alerts, faults = (
+    frames, faces, destroyed, attacks, alerts, faults, late = (
         " ".join(line.split()) for line in ledger.lines()
     )
     assert frames == "frames processed 12,345"
@@ -268,6 +269,7 @@ def test_the_ledger_says_every_count_and_what_became_of_the_faces():
     assert attacks == "judged attacks 3"
     assert alerts == "alerts 4"
     assert faults == "faulty frames 5"
+    assert late == "too old, unread 6"
 
 
 def test_the_ledger_holds_counts_only():

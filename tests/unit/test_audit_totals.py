@@ -94,6 +94,7 @@ def test_a_search_is_written_with_its_purpose_and_list_once_a_minute(device):
         "attacks": 0,
         "alerts": 0,
         "faults": 0,
+        "late": 0,
     }
     assert second.details["faces"] == 60
     device.stops()

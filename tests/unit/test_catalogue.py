@@ -116,6 +116,7 @@ def test_every_embedder_has_a_score_scale_whose_bands_rise(own):
         strong, very_strong = entry.scores.bands
         assert 0 < entry.scores.threshold < strong < very_strong < 1
         assert 0 < entry.scores.second_crop_from < entry.scores.threshold
+        assert 0 < entry.scores.second_look_from < entry.scores.second_crop_from
 
 
 def test_every_attack_detector_says_how_it_looks_and_judges(own):

@@ -132,7 +132,7 @@ def test_when_the_window_opens_it_starts_by_itself(world):
 def test_an_armed_list_is_in_locked_memory_and_its_manifest_is_written(world, unlock):
     one = world(unlock=unlock)
     device = one.armed()
-    content = device.custody.gallery._content
+    content = device.custody.gallery._transformation.buffer
     assert content.locked
     assert device.custody.gallery.matrix.base is not None
     assert content.array.any()

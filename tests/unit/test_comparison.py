@@ -192,3 +192,92 @@ def test_a_wiped_probe_lets_go_of_the_picture():
     assert not probe.look_closer()
     assert looks == []
     assert not probe.template.any()
+
+
+def _looking_twice(first, exact, second):
+    """Return a probe that can be looked at in both ways, and which were asked for, in order."""
+    asked = []
+
+    def look(name, template):
+        def give():
+            asked.append(name)
+            if isinstance(template, Exception):
+                raise template
+            return None if template is None else template.copy()
+
+        return give
+
+    return Probe(first.copy(), look("crop", second), look("look", exact)), asked
+
+
+NEAR = Limits(0.8, 0.05, "test", second_crop_from=0.6, second_look_from=0.4)
+
+
+def test_a_stranger_is_not_looked_at_again():
+    probe, asked = _looking_twice(template(140), template(60), template(60))
+    assert compare(Gallery(watchlist([10, 60]), SHA), probe, NEAR) is None
+    assert asked == []
+
+
+def test_a_probe_that_comes_near_is_looked_at_again_and_then_cut_out_another_way():
+    gallery = Gallery(watchlist([60, 110]), SHA)
+    probe, asked = _looking_twice(template(64), template(62), template(60))
+    candidate = compare(gallery, probe, NEAR)
+    assert asked == ["look", "crop"]
+    # To the last bit what a look before the first comparison would have given.
+    before, _ = _looking_twice(template(62), None, template(60))
+    assert compare(gallery, before, NEAR) == candidate
+    assert np.array_equal(probe.template, before.template)
+
+
+def test_a_probe_that_is_far_at_its_exact_landmarks_gets_no_second_crop():
+    gallery = Gallery(watchlist([60, 110]), SHA)
+    probe, asked = _looking_twice(template(60), template(140), template(60))
+    assert compare(gallery, probe, NEAR) is None
+    assert asked == ["look"]
+    assert np.array_equal(probe.template, template(140))
+
+
+@pytest.mark.parametrize("found", [None, ValueError("outside")])
+def test_a_second_look_that_finds_nothing_leaves_the_first_template(found):
+    gallery = Gallery(watchlist([60, 110]), SHA)
+    probe, asked = _looking_twice(template(61), found, ValueError("outside"))
+    assert compare(gallery, probe, NEAR) == compare(gallery, Probe(template(61)), NEAR)
+    assert asked == ["look", "crop"]
+    assert np.array_equal(probe.template, template(61))
+
+
+def test_a_second_look_that_breaks_leaves_no_scores(monkeypatch):
+    made = []
+
+    def kept(gallery, templates):
+        made.append(scores_of(gallery, templates))
+        return made[-1]
+
+    monkeypatch.setattr("device.matching.comparison.scores_of", kept)
+    probe, _ = _looking_twice(template(61), RuntimeError("fault injected"), None)
+    with pytest.raises(RuntimeError, match="injected"):
+        compare(Gallery(watchlist([60, 110]), SHA), probe, NEAR)
+    assert len(made) == 1
+    assert not made[0].any()
+
+
+def test_each_look_is_taken_once_and_wipes_what_it_brought():
+    brought = []
+
+    def exact():
+        brought.append(template(60))
+        return brought[-1]
+
+    probe = Probe(template(61), None, exact)
+    assert probe.look_again()
+    assert np.array_equal(probe.template, template(60))
+    assert not brought[0].any()
+    assert not probe.look_again()
+
+
+def test_a_wiped_probe_is_not_looked_at_again():
+    probe, asked = _looking_twice(template(61), template(60), template(60))
+    probe.wipe()
+    assert not probe.look_again()
+    assert asked == []

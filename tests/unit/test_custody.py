@@ -1,10 +1,12 @@
 """The signed list on this device: verified, opened into locked memory, wiped."""
 
+import msgspec
 import pytest
 
 from device.bundles import client
 from device.errors import ModelError
 from device.protocol.identifiers import utc_text
+from device.vision import Catalogue, Eye, default_directory
 from tests.simulators.charge import (
     HOUR,
     KEY,
@@ -15,6 +17,8 @@ from tests.simulators.charge import (
     verified_here,
 )
 from tests.simulators.repository import DAY_NS, DEPLOYMENT, NOW_NS
+
+REAL_OPEN = vars(Eye)["open"]
 
 
 @pytest.fixture
@@ -94,6 +98,31 @@ def test_models_that_are_missing_keep_the_list_shut(one, monkeypatch):
     verdict = device.live(2)
     assert verdict.state == "ready"
     assert verdict.reasons == ("The embedder is missing: fetch it.",)
+
+
+def test_only_what_is_authorised_is_chosen_among(one):
+    device = one.armed()
+    signed = device.custody.installed.authorisation.models
+    assert len(signed) > 1
+    assert one.allowed == {model.sha256 for model in signed}
+
+
+def test_a_detector_that_the_distance_asks_for_and_nobody_signed_keeps_the_list_shut(
+    one, monkeypatch
+):
+    one.settings = msgspec.structs.replace(
+        one.settings, camera=msgspec.structs.replace(one.settings.camera, farthest_m=2.0)
+    )
+    one.publish(configuration=b"[models]\ndetector_by_depth = true\n[matching]\nthreshold = 0.8\n")
+    one.install()
+    catalogue = Catalogue.read(default_directory())
+    monkeypatch.setattr(Catalogue, "configured", lambda _directory: catalogue)
+    monkeypatch.setattr(Eye, "open", REAL_OPEN)
+    verdict = one.boot().live(2)
+    assert verdict.state == "ready"
+    (reason,) = verdict.reasons
+    assert "camera.farthest_m = 2 asks for the detector yunet-s-320x256" in reason
+    assert "set models.detector_by_depth to false" in reason
 
 
 def test_closing_wipes_the_rows_and_the_rotations_and_lets_the_models_go(one):

@@ -1,8 +1,11 @@
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
 from device.capture.frame import Picture
 from device.vision.detector import STRIDES, Detector
+from device.vision.output import Output
 from tools.lab.train.detector_targets import (
     BOX,
     POINTS,
@@ -35,6 +38,10 @@ class Answering:
             score = level[None, :, SCORED : SCORED + 1]
             outputs += [score, score, level[None, :, BOX], level[None, :, POINTS]]
         return outputs
+
+    @contextmanager
+    def outputs(self, image):
+        yield [Output(each) for each in self.run(image)]
 
 
 def face(x, y, width, clarity=1.0):

@@ -9,13 +9,13 @@ from device.errors import PictureError
 from tools.lab.evaluate.attack import attack_figures
 from tools.lab.evaluate.detection import Annotated, boxes_in, per_picture, recall_of
 from tools.lab.evaluate.figures import NotEvaluated, Rate
-from tools.lab.evaluate.pipeline import Face, Look
+from tools.lab.evaluate.looks import Face, Look
 from tools.lab.evaluate.verification import Pair, pair_figures, pairs_in
 from tools.lab.manifest import Item
 
 
 def face(*box, score=0.9, attack=None):
-    return Face(tuple(float(v) for v in box), score, b"", b"", "", attack)
+    return Face(tuple(float(v) for v in box), score, b"", b"", b"", "", attack)
 
 
 def annotated(path, *box, source="me"):

@@ -10,13 +10,17 @@ from device.settings import CameraSettings, DeviceSettings, Settings, WatchlistS
 from device.vision.catalogue import ScoreScale
 from device.vision.sample import Probe
 from tests.simulators.street import SHA
+from tools.lab.crops import Crops
 from tools.lab.evaluate.lists import DrawnList
-from tools.lab.evaluate.pipeline import Hits, Pipeline, matrix_of
+from tools.lab.evaluate.looks import matrix_of
+from tools.lab.evaluate.pipeline import Hits, Pipeline
 from tools.lab.evaluate.searches import Probes, Searcher
 from tools.lab.evaluate.verification import comparisons_of
 
 DIMENSION = 16
-SCALE = ScoreScale(0.5, (0.6, 0.7), same=0.9, twin=0.95, second_crop_from=0.93)
+SCALE = ScoreScale(
+    0.5, (0.6, 0.7), same=0.9, twin=0.95, second_crop_from=0.93, second_look_from=0.92
+)
 
 
 @dataclass
@@ -71,18 +75,21 @@ def test_it_returns_what_the_device_would_return(pipeline, templates):
     probes, spread = crowd(60, 5, 0.4), crowd(60, 6, 0.7)
     # Each second crop is drawn towards one of the references, so that some of them lead.
     second = unit(spread + 8 * np.stack([people[n % 40].mean(axis=0) for n in range(60)]))
+    exact = unit(probes + 0.3 * crowd(60, 9, 1.0))
     gallery = pipeline.gallery(references)
     margin = pipeline.settings.matching.margin
-    hits = pipeline.search(gallery, probes, unit(probes + second))
+    hits = pipeline.search(gallery, Crops(probes, exact, unit(exact + second)))
     nearest = scores_of(gallery, probes).max(axis=1)
-    edge = SCALE.second_crop_from
-    assert 0 < np.count_nonzero(nearest >= edge) < len(probes)
+    edge, look = SCALE.second_crop_from, SCALE.look_from
+    near = nearest >= look
+    closer = near & (scores_of(gallery, exact).max(axis=1) >= edge)
+    assert 0 < np.count_nonzero(closer) < np.count_nonzero(near) < len(probes)
     returned = 0
     for row, probe in enumerate(probes):
         for threshold in (0.3, 0.5, 0.7, 0.8, 0.9):
-            limits = Limits(threshold, margin, "test", edge)
-            again = second[row].copy
-            candidate = compare(gallery, Probe(probe.copy(), again), limits)
+            limits = Limits(threshold, margin, "test", edge, look)
+            looking = Probe(probe.copy(), second[row].copy, exact[row].copy)
+            candidate = compare(gallery, looking, limits)
             ours = hits.scores[row] >= threshold
             assert ours == (candidate is not None)
             if candidate is not None:
@@ -94,7 +101,7 @@ def test_it_returns_what_the_device_would_return(pipeline, templates):
 
 def test_one_reference_alone_always_leads(pipeline):
     row = crowd(1, 1)
-    hits = pipeline.search(pipeline.gallery([[row[0].tobytes()]]), row, row)
+    hits = pipeline.search(pipeline.gallery([[row[0].tobytes()]]), Crops(row, row, row))
     assert hits.scores[0] == pytest.approx(1.0)
 
 
@@ -118,9 +125,10 @@ class Plain:
     def gallery(self, references):
         return [int.from_bytes(template) for (template,) in references]
 
-    def search(self, gallery, probes, closer):
-        assert np.array_equal(closer, probes / 2)
-        scores = probes[:, gallery].astype(float)
+    def search(self, gallery, crops):
+        assert np.array_equal(crops.closer, crops.first / 2)
+        assert np.array_equal(crops.exact, crops.first / 4)
+        scores = crops.first[:, gallery].astype(float)
         best, second = scores.argmax(axis=1), np.sort(scores, axis=1)[:, -2]
         return Hits(
             best, np.where(scores.max(axis=1) - second >= 0.03, scores.max(axis=1), -np.inf)
@@ -136,8 +144,7 @@ def probes_of(scores, owner, comparable=None):
     scores = np.asarray(scores, np.float32)
     count = len(scores)
     return Probes(
-        templates=scores,
-        closer=scores / 2,
+        crops=Crops(scores, scores / 4, scores / 2),
         comparable=np.ones(count, np.bool_) if comparable is None else np.asarray(comparable),
         owner=np.asarray(owner, np.intp),
         names=np.array([f"n{place}" for place in owner]),
@@ -209,8 +216,8 @@ def test_single_comparisons_leave_out_who_was_not_acquired():
     mated = probes_of([[0.9, 0.2, 0.1], [0.3, 0.8, 0.1]], [0, 1], [True, False])
     others = probes_of([[0.2, 0.4, 0.6], [0.5, 0.1, 0.0]], [0, 1])
     compared = comparisons_of(mated, others, references)
-    assert compared.own == pytest.approx([0.9])
-    assert compared.others == pytest.approx(np.array([[0.2, 0.4, 0.6], [0.5, 0.1, 0.0]]))
+    assert compared.own == pytest.approx([0.9 / 4])
+    assert compared.others == pytest.approx(np.array([[0.2, 0.4, 0.6], [0.5, 0.1, 0.0]]) / 4)
 
 
 def test_templates_become_rows():

@@ -1,12 +1,15 @@
 """From a landmark to a probe or a reference: what is refused, and what is wiped on every way."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 
 from device.capture.frame import Picture
-from device.vision.eye import NUDGES
+from device.stack import SHALLOW
+from device.vision.geometry import NUDGES
 from device.vision.quality import QualityLimits
 from device.vision.sample import Probe
 from tests.simulators.street import LENGTH, SIDE, Person, eye, picture, settings, template
@@ -179,3 +182,147 @@ def test_without_another_way_to_cut_the_first_crop_stays():
     before = probe.template.copy()
     assert not probe.look_closer()
     assert np.array_equal(probe.template, before)
+
+
+@pytest.mark.parametrize(
+    ("computed", "depth"),
+    [((False, False), (SHALLOW,)), ((True, False), ()), ((False, True), ())],
+)
+def test_the_whole_stack_is_overwritten_only_when_a_network_ran(computed, depth, monkeypatch):
+    seeing, asked = eye(settings("x")), []
+    seeing.detector.wipe, seeing.embedder.wipe = (lambda ran=ran: ran for ran in computed)
+    monkeypatch.setattr(
+        "device.vision.eye._STACK", SimpleNamespace(wipe=lambda *d: asked.append(d))
+    )
+    seeing.wipe()
+    assert asked == [depth]
+
+
+def test_the_whole_stack_is_overwritten_when_a_network_cannot_be_wiped(monkeypatch):
+    seeing, asked = eye(settings("x")), []
+
+    def fail():
+        raise RuntimeError("fault injected")
+
+    seeing.detector.wipe = fail
+    monkeypatch.setattr(
+        "device.vision.eye._STACK", SimpleNamespace(wipe=lambda *d: asked.append(d))
+    )
+    with pytest.raises(RuntimeError, match="injected"):
+        seeing.wipe()
+    assert asked == [()]
+
+
+class Look:
+    """A second look that moves the landmarks a little, and counts; or does what it is told."""
+
+    def __init__(self, moved=1.0, error=None):
+        self.moved, self.error, self.calls = moved, error, 0
+        self.wiped = True
+
+    def __call__(self, picture, landmarks):
+        self.calls += 1
+        if self.error is not None:
+            raise self.error
+        return landmarks if self.moved == 0 else landmarks + np.float32(self.moved)
+
+
+def _later(look, *, scores=True):
+    """Return an eye that leaves the second look to the probe, the picture and the landmarks."""
+    seeing, main, landmarks = _looked(picture([PERSON], 0))
+    entry = seeing.embedder_entry
+    if scores:
+        scale = msgspec.structs.replace(entry.scores, second_look_from=0.5)
+        entry = msgspec.structs.replace(entry, scores=scale)
+    return replace(seeing, second_look=look, embedder_entry=entry), main, landmarks
+
+
+def _crops_of(seeing, monkeypatch):
+    """Note what is embedded, and answer each crop with features of its own."""
+    cut = []
+    size = np.float32(1e-3)
+
+    def features(sample):
+        cut.append(sample.pixels.copy())
+        found = size * cut[-1].reshape(-1).astype(np.float32)[:: cut[-1].size // 16][:16] + 1
+        return found / np.float32(np.linalg.norm(found))
+
+    monkeypatch.setattr(seeing.embedder, "features", features)
+    monkeypatch.setattr(seeing.embedder, "embed", lambda sample: Probe(features(sample)))
+    return cut
+
+
+def test_a_probe_is_made_without_a_second_look_where_the_scale_says_from_when():
+    look = Look()
+    seeing, main, landmarks = _later(look)
+    probe, faults = seeing.probe(main, landmarks)
+    assert (faults, look.calls, seeing.embedder.calls) == ([], 0, 1)
+    probe.wipe()
+    assert not probe.look_again()
+    assert look.calls == 0
+    assert seeing.wiped
+
+
+def test_what_is_looked_at_again_is_to_the_last_bit_what_a_look_before_gives(monkeypatch):
+    look = Look()
+    later, main, landmarks = _later(look)
+    first = _later(look, scores=False)[0]
+    cut_later, cut_first = (_crops_of(each, monkeypatch) for each in (later, first))
+    probe, _ = later.probe(main, landmarks)
+    exact, _ = first.probe(main, landmarks)
+    assert not np.array_equal(probe.template, exact.template)
+    assert probe.look_again()
+    assert np.array_equal(probe.template, exact.template)
+    assert not exact.look_again()
+    assert probe.look_closer()
+    assert exact.look_closer()
+    assert np.array_equal(probe.template, exact.template)
+    # And the second crop is cut out at the exact landmarks, not at the first.
+    assert np.array_equal(cut_later[-1], cut_first[-1])
+    assert look.calls == 2
+    assert later.wiped
+
+
+@pytest.mark.parametrize("look", [Look(0), Look(9000), Look(error=ValueError("no face"))])
+def test_a_second_look_that_fails_leaves_template_and_landmarks(look, monkeypatch):
+    seeing, main, landmarks = _later(look)
+    cut = _crops_of(seeing, monkeypatch)
+    probe, _ = seeing.probe(main, landmarks)
+    before = probe.template.copy()
+    assert not probe.look_again()
+    assert np.array_equal(probe.template, before)
+    assert probe.look_closer()
+    sample = seeing.other_aligner.align(main, landmarks)
+    assert np.array_equal(cut[-1], sample.pixels)
+    sample.wipe()
+    assert seeing.wiped
+
+
+def test_a_second_look_whose_embedding_breaks_leaves_no_crop():
+    seeing, main, landmarks = _later(Look())
+    probe, _ = seeing.probe(main, landmarks)
+
+    def fail(sample):
+        assert sample.pixels.any()
+        raise RuntimeError("fault injected")
+
+    seeing.embedder.embed = fail
+    with pytest.raises(RuntimeError, match="injected"):
+        probe.look_again()
+    assert seeing.wiped
+
+
+def test_a_face_too_poor_at_its_first_landmarks_is_looked_at_before_it_is_refused():
+    pixels = picture([PERSON], 0)
+    look = Look()
+    seeing, _, landmarks = _later(look)
+    away = landmarks + np.float32([600, 0])
+    there = Look(moved=[-600, 0])
+    seeing = replace(seeing, second_look=there)
+    assert seeing.probe(Picture.of_bgr(pixels), away)[0] is not None
+    assert there.calls == 1
+    probe, faults = replace(seeing, second_look=look).probe(Picture.of_bgr(pixels // 64), landmarks)
+    assert probe is None
+    assert any(fault.startswith("too dark") for fault in faults)
+    assert look.calls == 1
+    assert seeing.wiped

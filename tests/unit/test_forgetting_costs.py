@@ -6,7 +6,9 @@ import sys
 from dataclasses import fields
 
 import numpy as np
+import pytest
 
+from device.errors import PasserbyError
 from tests.conftest import ROOT
 from tools.lab import forgetting
 
@@ -54,12 +56,23 @@ def test_each_protection_is_taken_away_once_and_all_of_them_once():
     )
 
 
-def test_one_variant_is_measured_in_a_process_of_its_own(tmp_path, monkeypatch):
-    views = tmp_path / "views.npz"
-    monkeypatch.setattr(forgetting, "_PEOPLE", {"nobody": 0, "one face": 1, "five faces": 1})
-    np.savez(views, **forgetting._views())
+@pytest.fixture(scope="module")
+def views():
+    return forgetting._views()
+
+
+def test_one_variant_is_measured_in_a_process_of_its_own(views, tmp_path):
+    kept = tmp_path / "views.npz"
+    np.savez(kept, **views)
     name = "nothing of it"
-    found = forgetting._in_a_process(name, forgetting.VARIANTS[name], views)
+    found = forgetting._in_a_process(name, forgetting.VARIANTS[name], kept)
     assert list(found) == ["nobody", "one face", "five faces"]
-    assert found["one face"] > 10 * found["nobody"] > 0
+    assert found["five faces"] > found["one face"] > 10 * found["nobody"] > 0
     assert "GLIBC_TUNABLES" not in os.environ
+
+
+def test_frames_in_which_nobody_is_compared_give_no_figures(views, tmp_path):
+    still = tmp_path / "views.npz"
+    np.savez(still, **{name: shown[:1] for name, shown in views.items()})
+    with pytest.raises(PasserbyError, match="compared 0 faces of 60"):
+        forgetting._in_a_process("nothing of it", forgetting.VARIANTS["nothing of it"], still)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from device.capture import Frame, Picture, PixelFormat
+from device.capture.workspace import Workspace
 from device.opencv import cv2
 from tests.simulators.sources import grey, make_frame
 
@@ -152,3 +153,65 @@ def test_the_frame_of_the_simulators_wipes_its_arrays():
     make_frame(0, 0.0, main, lores).release()
     assert not main.any()
     assert not lores.any()
+
+
+@pytest.mark.parametrize("padding", [0, 32])
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_workspace_lends_the_memory_of_a_region_and_nothing_else_changes(region, padding):
+    _, picture = _i420(padding)
+    work = Workspace()
+    lent = picture.region_bgr(*region, work)
+    assert lent.tobytes() == picture.region_bgr(*region).tobytes()
+    again = picture.region_bgr(*region, Workspace())
+    assert not np.shares_memory(lent, again)
+    work.wipe()
+    assert not lent.any()
+    assert work.wiped
+    assert picture.pixels.any()
+
+
+@pytest.mark.parametrize("padding", [0, 32])
+def test_a_whole_picture_is_written_where_it_is_wanted(padding):
+    _, picture = _i420(padding)
+    canvas, work = np.zeros((HEIGHT + 8, WIDTH + 8, 3), np.uint8), Workspace()
+    picture.write_bgr(canvas[:HEIGHT, :WIDTH], work)
+    assert np.array_equal(canvas[:HEIGHT, :WIDTH], picture.region_bgr(0, 0, WIDTH, HEIGHT))
+    assert not canvas[HEIGHT:].any()
+    assert not canvas[:, WIDTH:].any()
+    assert work.wiped
+
+
+def test_a_whole_bgr_picture_is_written_too():
+    canvas = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    Picture.of_bgr(_scene()).write_bgr(canvas, Workspace())
+    assert np.array_equal(canvas, _scene())
+
+
+@pytest.mark.parametrize("step", [1, 2, 4])
+def test_luma_of_every_so_manieth_row(step):
+    packed, picture = _i420(32)
+    assert np.array_equal(picture.luma(step=step), packed[:HEIGHT:step])
+    work = Workspace()
+    grey = Picture.of_bgr(_scene()).luma(work, step)
+    assert np.array_equal(grey, cv2.cvtColor(_scene(), cv2.COLOR_BGR2GRAY)[::step])
+    work.wipe()
+    assert not grey.any()
+
+
+@pytest.mark.parametrize("lent", [True, False])
+def test_a_conversion_that_fails_leaves_nothing(lent, monkeypatch):
+    """Also not in memory that nobody lent: it is held by the traceback."""
+    seen = []
+
+    def fail(source, _code, dst):
+        dst.fill(9)
+        seen.extend([source, dst])
+        raise cv2.error("fault injected")
+
+    _, picture = _i420(32)
+    work = Workspace() if lent else None
+    monkeypatch.setattr("device.capture.frame.cv2.cvtColor", fail)
+    with pytest.raises(cv2.error):
+        picture.region_bgr(10, 20, 50, 44, work)
+    assert len(seen) == 2
+    assert not any(each.any() for each in seen)

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from device.errors import WatchlistError
 from device.matching import Gallery, Limits, compare, scores_of
+from device.matching.protection import Transformation, block_of
 from device.protocol.identifiers import utc_ns
 from device.protocol.sealed import OpenedList, open_list
 from device.vision.sample import Probe
@@ -60,10 +61,80 @@ def test_one_probe_scores_as_among_many():
     assert alone == pytest.approx(scores_of(gallery, seen), abs=1e-5)
 
 
-def test_the_seed_is_wiped_when_the_gallery_has_it():
+def test_the_seed_and_the_stored_rows_are_wiped_when_the_gallery_has_them():
     found = unlocked()
     Gallery.opened(found, SHA, DIMENSION)
     assert found.seed.wiped
+    assert found.content.wiped
+
+
+def test_the_opened_rows_are_neither_the_stored_ones_nor_templates():
+    found = unlocked()
+    stored = found.rows.copy()
+    gallery = Gallery.opened(found, SHA, DIMENSION)
+    assert gallery.matrix.shape == (80, DIMENSION)
+    assert np.abs(gallery.matrix - stored[:, :DIMENSION]).max() > 0.1
+    assert np.abs(gallery.matrix - plain(ROWS).matrix).max() > 0.1
+
+
+def slowly(cosines, offsets, gallery):
+    """Score by the formula of `device.matching.cohort`, each reference among those left."""
+    left = np.flatnonzero(~gallery.gone)
+    size = len(gallery)
+    count = max(1, min(10, size - 1) * (len(left) - 1) // max(1, size - 1))
+    scores = np.full(cosines.shape, -1.0)
+    for row, found in zip(cosines, scores, strict=True):
+        for j in left:
+            others = np.sort(row[left[left != j]])[::-1][:count]
+            level = others.mean() if others.size else 0.0
+            if len(left) < size:
+                level = max(level, gallery.level)
+            found[j] = row[j] - gallery.weight / 2 * (level + offsets[j])
+    return scores
+
+
+@pytest.mark.parametrize(
+    ("count", "leaving", "seen"),
+    [(1, 0, 5), (1, 1, 5), (2, 0, 5), (2, 1, 5), (11, 0, 9), (11, 4, 9), (80, 79, 9), (2000, 0, 2),
+     (2000, 5, 1), (2000, 1900, 9)],
+)  # fmt: skip
+def test_scores_are_those_of_the_stored_rows_whoever_has_left(count, leaving, seen):
+    rows = templates(count, seed=count)
+    content = sealed(rows).content
+    found, gallery = unlocked(content), Gallery.opened(unlocked(content), SHA, DIMENSION)
+    blocks = Transformation(found.seed.array.data, DIMENSION, count)
+    size, probe = block_of(DIMENSION), probes(rows, noise=0.2)[:seen]
+    cosines, offsets = np.empty((len(probe), count)), np.empty(count)
+    for start, rotation in zip(range(0, count, size), blocks.rotations.astype(float), strict=True):
+        part = found.rows[start : start + size].astype(float)
+        cosines[:, start : start + size] = probe @ (part @ rotation[:DIMENSION].T).T
+        offsets[start : start + size] = part @ rotation[DIMENSION]
+    for place in np.random.default_rng(count).permutation(count)[:leaving]:
+        gallery.revoke(gallery.ids[place])
+    expected = slowly(cosines, offsets, gallery)
+    assert np.abs(scores_of(gallery, probe) - expected).max() < 1e-5
+    bare = plain(rows)
+    for name in np.array(gallery.ids)[gallery.gone]:
+        bare.revoke(str(name))
+    assert np.abs(scores_of(bare, probe) - expected).max() < 1e-5
+
+
+def test_a_revoked_reference_leaves_no_offset():
+    gallery = opened(ROWS)
+    session = gallery._transformation
+    before = session.offsets.copy()
+    gallery.revoke(ids(80)[3])
+    assert before[3] != 0
+    assert session.offsets[3] == 0
+    assert np.array_equal(np.delete(session.offsets, 3), np.delete(before, 3))
+
+
+def test_what_a_caller_overwrites_is_its_own():
+    for gallery in (opened(ROWS), plain(ROWS)):
+        before = gallery.offsets()
+        assert before.any()
+        gallery.offsets().fill(0)
+        assert np.array_equal(gallery.offsets(), before)
 
 
 @pytest.mark.parametrize(
@@ -156,29 +227,30 @@ def test_a_revoked_reference_is_below_every_threshold_and_leads_over_nobody(make
 
 # R24, R49
 def test_a_wiped_gallery_holds_nothing_and_finds_nobody():
-    found = unlocked()
-    gallery = Gallery.opened(found, SHA, DIMENSION)
-    rotations = gallery._transformation.rotations
+    gallery = Gallery.opened(unlocked(), SHA, DIMENSION)
+    session = gallery._transformation
+    assert session.buffer.array.any()
     gallery.wipe()
     assert not gallery.matrix.any()
-    assert found.content.wiped
-    assert not rotations.any()
+    assert session.buffer.wiped
+    assert not session.rotations.any()
+    assert not session.offsets.any()
     assert best(gallery, 0) is None
     assert gallery.gone.all()
 
 
 def test_a_forgotten_gallery_is_wiped():
-    found = unlocked()
-    gallery = Gallery.opened(found, SHA, DIMENSION)
-    content = found.content.array
-    del found, gallery
-    assert not content.any()
+    gallery = Gallery.opened(unlocked(), SHA, DIMENSION)
+    compared = gallery._transformation.buffer.array
+    assert compared.any()
+    del gallery
+    assert not compared.any()
 
 
 def test_memory_that_cannot_be_locked_is_told():
     gallery = opened(ROWS)
     assert gallery.fault is None
-    gallery._transformation._buffer.fault = "not locked"
+    gallery._transformation.buffer.fault = "not locked"
     assert gallery.fault == "not locked"
     assert plain(ROWS).fault is None
 
@@ -189,3 +261,5 @@ def test_both_sides_make_the_same_digests():
     gallery = Gallery.opened(unlocked(made.content), SHA, DIMENSION)
     assert gallery.template_digests() == made.template_sha256
     assert len(set(made.template_sha256.values())) == 80
+    gallery.revoke(gallery.ids[3])
+    assert gallery.template_digests() == made.template_sha256

@@ -10,6 +10,7 @@ import pytest
 from device.errors import ModelError
 from device.vision import inference
 from device.vision.inference import open_network
+from device.vision.output import Output
 
 
 class Interpreter:
@@ -134,3 +135,51 @@ def test_other_native_messages_come_through(capfd):
     with inference.quiet_native_notices():
         os.write(2, b"INFO: noise\nERROR: the model is broken\n")
     assert capfd.readouterr().err == "ERROR: the model is broken\n"
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16])
+@pytest.mark.parametrize("scale", [1 / 256, 0.00392, 0.5])
+@pytest.mark.parametrize("value", [-np.inf, -0.3, 0.0, 0.49, 0.5, 0.9961, 1e6])
+def test_what_reaches_a_value_is_told_without_making_numbers_of_all(dtype, scale, value):
+    limits = np.iinfo(dtype)
+    stored = np.arange(limits.min, limits.max + 1).astype(dtype).reshape(1, -1, 1)
+    output = Output(stored, (scale, limits.min + 3))
+    assert np.array_equal(output.reaches(value), output.all()[0, :, 0] >= value)
+
+
+def test_of_an_output_only_the_rows_that_are_asked_for_become_numbers():
+    stored = np.arange(-60, 60, dtype=np.int8).reshape(1, 30, 4)
+    output = Output(stored, (0.25, -7))
+    which = np.array([3, 17, 29])
+    rows = output.rows(which)
+    assert rows.dtype == np.float32
+    assert rows.tobytes() == output.all()[0][which].tobytes()
+    assert Output(np.float32([[[0.5], [2.0]]])).rows(np.array([1])).tolist() == [[2.0]]
+
+
+def test_after_the_block_nothing_of_the_outputs_is_held(installed, tmp_path):
+    installed("ai_edge_litert", Interpreter=Interpreter)
+    network = open_network(tmp_path / "m.tflite", 1)
+    with network.outputs(np.full((4, 4, 3), 40, np.uint8)) as outputs:
+        assert outputs[0].stored is network._interpreter.tensors[1]
+    assert outputs[0].stored.size == 0
+    with (
+        pytest.raises(KeyError),
+        network.outputs(np.full((4, 4, 3), 40, np.uint8)) as outputs,
+    ):
+        raise KeyError
+    assert outputs[0].stored.size == 0
+    assert not network._interpreter.tensors[0].any()
+    assert not network._interpreter.tensors[1].any()
+
+
+def test_a_network_that_did_nothing_has_nothing_to_wipe(installed, tmp_path):
+    installed("ai_edge_litert", Interpreter=Interpreter)
+    network = open_network(tmp_path / "m.tflite", 1)
+    network.wipe()
+    assert network.wipe() is False
+    assert network.wiped
+    network.run(np.full((4, 4, 3), 40, np.uint8))
+    assert not network.wiped
+    assert network.wipe() is True
+    assert network.wiped

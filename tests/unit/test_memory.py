@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device.matching.protection import Transformation, _frame, _gaussians
+from device.matching.protection import Session, Transformation
+from device.matching.rotation import frame, gaussians
 from device.memory import LockedBuffer, harden_process, overwrite, swap_is_on
 from device.protocol.sealed import _derive, open_list
 from tests.conftest import ROOT
@@ -220,10 +221,20 @@ def test_after_wiping_no_template_and_no_key_is_left_in_the_process(tmp_path):
     transformation = Transformation(keys["seed"], DIMENSION, len(plain))
     rotations = transformation.rotations
     turns = {f"rotation {k}": each[3, 8:24].tobytes() for k, each in enumerate(rotations)}
-    wide = _frame(_gaussians(keys["seed"], 0, rotations[0].T.shape))
+    wide = frame(gaussians(keys["seed"], 0, rotations[0].T.shape))
     worked = {"rotation 0 as float64": wide.T[3, 8:16].tobytes(), "f2": wide[8, :8].tobytes()}
+    # Linear algebra copies columns next to each other when it multiplies matrices.
+    worked |= {f"column {k}": each[3:7, 9].tobytes() for k, each in enumerate(rotations)}
+    stored = np.stack(list(rows.values()))
+    worked |= {f"stored column {k}": stored[:4, k].tobytes() for k in range(0, DIMENSION, 8)}
     patterns = keys | turns | worked
     patterns |= {f"row {name}": row[40:80].tobytes() for name, row in rows.items()}
+    session = session_of(made.content, key)
+    opened = {f"opened row {k}": row[8:24].tobytes() for k, row in enumerate(session.rows)}
+    opened["opened rotation"] = session.rotations[0].T[3, 8:24].tobytes()
+    opened["opened offsets"] = session.offsets[8:24].tobytes()
+    patterns |= opened
+    patterns["a column of the opened rotation"] = session.rotations[0][3, 8:12].tobytes()
     patterns |= {f"template {n}": row[:8].tobytes() for n, row in enumerate(plain)}
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, str(file)],
@@ -244,10 +255,15 @@ def test_after_wiping_no_template_and_no_key_is_left_in_the_process(tmp_path):
     finally:
         child.kill()
         child.communicate()
-    # The search works: while the list is open its rows and rotations are found, and even then no
-    # plain template and no key.
-    assert before == {f"row {name}" for name in rows} | set(turns)
+    # The search works: while the list is open it is found in the form in which it is compared, and
+    # even then no stored row and no rotation of those, no plain template and no key.
+    assert before == set(opened)
     assert after == set()
+
+
+def session_of(content, key):
+    opened = open_list(content, key, watchlist=LIST, deployment=DEPLOYMENT)
+    return Session(opened.seed.array.data, DIMENSION, opened.rows)
 
 
 def stored_rows(content, key):

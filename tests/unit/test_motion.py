@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from device.capture.frame import Picture
+from device.capture.frame import Picture, PixelFormat
+from device.opencv import cv2
 from device.vision.motion import MotionGate
 
 
@@ -71,3 +72,39 @@ def test_a_walker_five_metres_away_is_motion(contrast):
         pixels[150:300, left : left + 45] = 100 + contrast
         moved.append(gate.moved(Picture.of_bgr(pixels)))
     assert all(moved)
+
+
+@pytest.mark.parametrize("layout", ["BGR", "I420"])
+def test_nothing_but_the_coarse_background_stays(layout):
+    gate = MotionGate(0.002)
+    pixels = _picture(square=(300, 150)).pixels
+    picture = Picture.of_bgr(pixels)
+    if layout == "I420":
+        yuv = cv2.cvtColor(pixels, cv2.COLOR_BGR2YUV_I420)
+        picture = Picture(yuv, 640, 360, PixelFormat.I420)
+    for _ in range(3):
+        gate.moved(picture)
+        assert gate.wiped
+    assert gate._background.shape == (18, 32)
+
+
+def test_every_other_row_tells_a_street_as_well_as_all():
+    """Of what the gate compares, next to nothing depends on the rows that it passes over."""
+    rng = np.random.default_rng(4)
+    street = cv2.resize(rng.integers(0, 256, (30, 50, 3), np.uint8), (640, 360))
+    noisy = np.clip(street + rng.normal(0, 8, street.shape), 0, 255).astype(np.uint8)
+    picture = Picture.of_bgr(noisy)
+    whole = cv2.resize(picture.luma(), (32, 18), interpolation=cv2.INTER_AREA)
+    assert cv2.absdiff(MotionGate(0.002)._small(picture), whole).max() <= 3
+
+
+def test_a_gate_that_fails_leaves_nothing(monkeypatch):
+    gate = _settled()
+
+    def fail(*_arguments, **_named):
+        raise cv2.error("fault injected")
+
+    monkeypatch.setattr("device.vision.motion.cv2.resize", fail)
+    with pytest.raises(cv2.error):
+        gate.moved(_picture(square=(300, 150)))
+    assert gate.wiped

@@ -84,13 +84,14 @@ def test_deliveries_are_shown_whole_at_80_columns():
         epochs=12,
         gaps=[Gap("e", 123456, 123999, "-"), Gap("e", 130000, 130000, "-")],
         unemitted={"vms-of-the-control-room": 3, "pager": 12},
+        slowed="2 of 4",
     )
     text = printed(delivery.table([one]))
     assert max(map(len, text.splitlines())) <= 80
     assert "2026-01-31" in text
     assert "10:11:12Z" in text
     assert columns(text)[0] == f"{SITE}/{DEVICE}"
-    assert columns(text)[2] == "offline,notcomparing"
+    assert columns(text)[2] == "offline,notcomparing,step2of4"
     assert columns(text)[3] == "1234567"
     assert columns(text)[4] == words(", ".join(map(str, one.gaps[-5:])))
     assert columns(text)[6] == "pager:12,vms-of-the-control-room:3"

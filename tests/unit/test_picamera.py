@@ -305,6 +305,17 @@ def test_the_time_of_capture_is_the_sensors_not_that_of_arrival(simulated):
     frame.release()
 
 
+def test_the_age_of_a_frame_counts_from_the_sensor(simulated):
+    latency_ns = 100 * 10**9
+    source = _opened(simulated(latency_ns=latency_ns))
+    before_ns = time.monotonic_ns()
+    frame = source.read(PATIENCE_S)
+    after_ns = time.monotonic_ns()
+    slack_ns = 10**9
+    assert before_ns - slack_ns <= frame.taken_ns + latency_ns <= after_ns + slack_ns
+    frame.release()
+
+
 def test_seconds_are_the_sensors_clock(simulated):
     source = _opened(simulated())
     earliest = simulator.boottime_ns() / 1e9

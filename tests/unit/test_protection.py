@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from device.errors import WatchlistError
 from device.matching import protection
-from device.matching.protection import Transformation, block_of, protect, width_of
+from device.matching import rotation as turning
+from device.matching.protection import Session, Transformation, block_of, protect, width_of
 from tests.conftest import ROOT
 from tests.simulators.sealed import plain, probes, templates
 from tools.lab.protection.accuracy import agreement, renewal
@@ -42,6 +43,15 @@ def protected(rows, seed=SEED):
     return gallery, transformation, protect(gallery.matrix, gallery.offsets(), transformation)
 
 
+def as_stored(transformation, stored, seen):
+    """Compare stored rows as they are: probes turned by each block's rotation."""
+    size = block_of(transformation.dimension)
+    padded = np.pad(seen, ((0, 0), (0, 2)))
+    parts = [stored[start : start + size] for start in range(0, len(stored), size)]
+    turned = [padded @ rotation for rotation in transformation.rotations]
+    return np.hstack([probe @ part.T for probe, part in zip(turned, parts, strict=True)])
+
+
 def test_rotations_are_the_keys_and_nothing_else():
     one, again = Transformation(SEED, 16, 40), Transformation(bytearray(SEED), 16, 40)
     other = Transformation(bytes(32), 16, 40)
@@ -61,7 +71,7 @@ def test_rotations_stay_what_they_are_for_lists_that_are_out_there():
 
 
 def test_the_deviates_are_normal():
-    found = protection._gaussians(SEED, 0, (1000, 1001)).ravel()
+    found = turning.gaussians(SEED, 0, (1000, 1001)).ravel()
     assert abs(found.mean()) < 5 / 1000
     assert found.var() == pytest.approx(1, abs=0.01)
     shares = [(found < edge).mean() for edge in (-2, -1, 0, 1, 2)]
@@ -75,9 +85,58 @@ def test_scores_and_offsets_are_those_of_the_plain_list(seed, count, dimension):
     gallery, transformation, stored = protected(rows)
     seen = probes(rows, seed)
     exact = seen @ gallery.matrix.T
-    assert transformation.scores(stored, seen) == pytest.approx(exact, abs=2e-5)
-    assert transformation.offsets(stored) == pytest.approx(gallery.offsets(), abs=1e-5)
-    assert transformation.fits(stored)
+    assert as_stored(transformation, stored, seen) == pytest.approx(exact, abs=2e-5)
+    session = Session(SEED, dimension, stored)
+    assert session.scores(seen) == pytest.approx(exact, abs=1e-5)
+    assert session.offsets == pytest.approx(gallery.offsets(), abs=1e-5)
+
+
+@pytest.mark.parametrize(("count", "dimension"), [(1, 8), (2, 64), (65, 64), (70, 31)])
+def test_a_session_is_the_list_under_one_rotation(count, dimension):
+    gallery, _, stored = protected(templates(count, 3, dimension))
+    kept = stored.copy()
+    session = Session(SEED, dimension, stored)
+    ((rotation,),) = (session.rotations,)
+    assert rotation @ rotation.T == pytest.approx(np.eye(dimension), abs=1e-5)
+    of_block = Transformation(SEED, dimension, 1).rotations[0, :dimension, :dimension]
+    assert np.abs(rotation - of_block).max() > 0.1
+    assert session.rows == pytest.approx(gallery.matrix @ rotation, abs=1e-5)
+    assert np.abs(session.rows - gallery.matrix).max() > 0.1
+    assert np.array_equal(stored, kept)
+    again = Session(bytearray(SEED), dimension, stored)
+    assert np.array_equal(again.buffer.array, session.buffer.array)
+
+
+def test_all_of_a_session_lies_in_its_locked_memory_and_is_wiped():
+    _, _, stored = protected(templates(70))
+    session = Session(SEED, 64, stored)
+    kept = (session.rows, session.offsets, session.rotations, session._blocks)
+    assert session.buffer.locked
+    for array in kept:
+        assert array.any()
+        assert np.shares_memory(array, session.buffer.array)
+    session.wipe()
+    assert not any(array.any() for array in kept)
+    assert session.buffer.wiped
+
+
+@pytest.mark.parametrize("row", [3, 69])
+def test_a_session_of_rows_that_do_not_fit_is_refused_and_wiped(monkeypatch, row):
+    made = []
+    buffers = protection.LockedBuffer
+
+    def watched(size):
+        made.append(buffers(size))
+        return made[-1]
+
+    monkeypatch.setattr(protection, "LockedBuffer", watched)
+    _, _, stored = protected(templates(70))
+    of_stored = len(made)
+    stored[row] *= 1.01
+    with pytest.raises(WatchlistError, match="do not fit its key"):
+        Session(SEED, 64, stored)
+    assert len(made) == of_stored + 2
+    assert all(buffer.wiped for buffer in made[of_stored:])
 
 
 # R55

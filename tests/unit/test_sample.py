@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from device.capture.frame import Picture, PixelFormat
+from device.capture.workspace import Workspace
 from device.vision.geometry import similarity, template_points
 from device.vision.sample import Aligner
 
@@ -88,3 +89,27 @@ def test_the_buffer_is_used_again_and_wiped():
     assert np.shares_memory(first.pixels, second.pixels)
     second.wipe()
     assert first.pixels.max() == 0
+
+
+@pytest.mark.parametrize("padding", [0, 64])
+def test_a_crop_is_the_same_in_used_memory_as_in_new(padding):
+    yuv = cv2.cvtColor(_scene(), cv2.COLOR_BGR2YUV_I420)
+    padded = np.full((900, 800 + padding), 77, np.uint8)
+    padded[:600, :800] = yuv[:600]
+    padded[600:].reshape(600, -1)[:, :400] = yuv[600:].reshape(600, 400)
+    picture = Picture(padded, 800, 600, PixelFormat.I420)
+    used = Aligner(SIDE)
+    for place in ((400, 300), (10, 10), (790, 590), (400, 0)):
+        for scale in (4, 0.5, 1.3):
+            marks = _landmarks(scale, 20, place)
+            fresh = Aligner(SIDE).align(picture, marks).pixels
+            assert used.align(picture, marks).pixels.tobytes() == fresh.tobytes()
+            assert used._work.wiped
+
+
+def test_what_stays_on_the_way_to_a_crop_is_noticed(monkeypatch):
+    aligner = Aligner(SIDE)
+    monkeypatch.setattr(Workspace, "wipe", lambda _: None)
+    aligner.align(Picture.of_bgr(_scene(3000, 3000)), _landmarks(9, 0, (1500, 1500))).wipe()
+    assert not aligner._buffer.any()
+    assert not aligner.wiped

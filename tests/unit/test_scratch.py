@@ -246,6 +246,7 @@ def test_a_part_that_cannot_be_wiped_keeps_no_other_from_it():
 
     eye = SimpleNamespace(
         detector=Part("detector"),
+        small_detector=None,
         embedder=Part("embedder", RuntimeError("no")),
         attack=Part("attack"),
     )

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from device.vision import shadows
 from device.vision.shadows import in_the_dark, raise_shadows
 from device.vision.stills import find_faces
 from tests.simulators.street import HueDetector, eye, picture, settings
@@ -51,6 +52,27 @@ def test_a_face_at_night_and_one_lit_from_the_side_are(lit, half_lit):
     assert in_the_dark(lit // 10)
     half_lit[:, 56:] = half_lit[:, :56][:, ::-1] // 8
     assert in_the_dark(half_lit)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_quick_look_at_a_large_face_changes_no_answer(seed, monkeypatch):
+    shot = render(Person.from_seed(seed), View.frontal(seed), 300)
+    upright = cv2.resize(aligned(shot), (213, 213), interpolation=cv2.INTER_AREA)
+    across = np.linspace(1, 0.05, 213)[None, :, None]
+    shades = [(upright * level).astype(np.uint8) for level in np.geomspace(1, 0.05, 25)]
+    shades += [(shade * across).astype(np.uint8) for shade in shades]
+    quick = [in_the_dark(shade) for shade in shades]
+    spared = sum(shadows._surely_lit(shade, np.empty((8, 8), np.uint8)) for shade in shades)
+    monkeypatch.setattr(shadows, "_surely_lit", lambda *_: False)
+    assert quick == [in_the_dark(shade) for shade in shades]
+    assert True in quick
+    assert spared > 0
+
+
+@pytest.mark.parametrize("side", [1, 2, 7, 15, 17, 33])
+def test_a_face_of_any_size_is_judged(side):
+    assert in_the_dark(np.full((side, side, 3), 20, np.uint8))
+    assert not in_the_dark(np.full((side, side, 3), 200, np.uint8))
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -9,7 +9,10 @@ import pytest
 
 from device import stack
 from device.allocator import read
+from device.capture.frame import Picture, PixelFormat
+from device.opencv import cv2
 from device.stack import DeadStack
+from device.vision.motion import MotionGate
 
 pytestmark = pytest.mark.skipif(
     not DeadStack().known, reason=f"SKIPPED: the stack of {platform.machine()} is not known"
@@ -91,3 +94,35 @@ def test_an_address_that_is_no_stack_is_left_alone(monkeypatch):
 def test_another_machine_is_left_alone(monkeypatch):
     monkeypatch.setattr(stack.platform, "machine", lambda: "riscv64")
     assert not DeadStack().wipe()
+
+
+def _used_by(dead, call):
+    """How far down a call reaches into a stack that was filled before."""
+    here = pointer_of(dead)
+    ctypes.memset(here - DEPTH, 7, DEPTH - 2048)
+    call()
+    touched = np.frombuffer(read((here - DEPTH, here - 2048)), np.uint8) != 7
+    return DEPTH - int(touched.argmax()) if touched.any() else 0
+
+
+@pytest.mark.parametrize("layout", ["BGR", "I420"])
+def test_looking_for_motion_uses_a_small_part_of_what_is_overwritten(layout):
+    pixels = np.random.default_rng(1).integers(0, 256, (360, 640, 3), np.uint8)
+    picture = Picture.of_bgr(pixels)
+    if layout == "I420":
+        yuv = cv2.cvtColor(pixels, cv2.COLOR_BGR2YUV_I420)
+        picture = Picture(yuv, 640, 360, PixelFormat.I420)
+    gate, dead = MotionGate(0.002), DeadStack()
+    for _ in range(3):
+        used = _used_by(dead, lambda: gate.moved(picture))
+        assert 0 < used < stack.SHALLOW / 2
+
+
+def test_a_shallow_wipe_overwrites_that_part():
+    dead = DeadStack()
+    fill(dead)
+    assert dead.wipe(stack.SHALLOW)
+    here = pointer_of(dead)
+    near, far = here - stack.SHALLOW + 4096, here - DEPTH
+    assert 7 not in read((near, here - 4096))
+    assert read((far, near - 8192)).count(7) > DEPTH / 2

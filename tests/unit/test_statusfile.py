@@ -4,14 +4,16 @@ import os
 import stat
 import subprocess
 import sys
+import time
 
 import msgspec
 import pytest
 
+from device.cli.status import _lines
 from device.errors import StorageError
 from device.protocol.alert import ListVersion, ModelHash
-from device.protocol.identifiers import utc_ns
-from device.protocol.status import StatusData
+from device.protocol.identifiers import utc_ns, utc_text
+from device.protocol.status import Pace, StatusData
 from device.statusfile import NAME, LocalStatus, read_status, write_status
 
 NOW_NS = utc_ns("2026-11-22T08:00:10.000Z")
@@ -35,6 +37,21 @@ def dead_process():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
+
+
+def lines_of(status, process):
+    at = utc_text(time.time_ns())
+    return _lines(LocalStatus(at, process, "frames arrive", "connected", status))
+
+
+def test_the_command_says_the_step_while_it_runs_and_not_after(dead_process):
+    status = msgspec.structs.replace(STATUS, pace=Pace(2, 4, "Less is done."))
+    said = "pace       step 2 of 4. Less is done."
+    assert said in lines_of(status, os.getpid())
+    assert said not in lines_of(status, dead_process)
+    stopped = msgspec.structs.replace(status, state="stopped")
+    assert not any(line.startswith("pace") for line in lines_of(stopped, os.getpid()))
+    assert not any(line.startswith("pace") for line in lines_of(STATUS, os.getpid()))
 
 
 def test_what_was_written_is_read_back(tmp_path):

@@ -155,6 +155,9 @@ class Clock:
     def monotonic(self):
         return self.now
 
+    def monotonic_ns(self):
+        return round(self.now * 1e9)
+
     def sleep(self, seconds):
         self.slept.append(seconds)
         self.now += seconds
@@ -176,6 +179,17 @@ def test_realtime_gives_each_frame_when_it_is_due(clip, clock):
         frame.release()
     source.close()
     assert times == pytest.approx([n / 10 for n in range(6)], abs=1e-3)
+
+
+def test_in_real_time_a_frame_is_taken_when_it_is_due_not_when_it_was_decoded(clip, clock):
+    source = VideoSource(clip(frames=4, rate=10), fast=False)
+    source.open()
+    begun_s = clock.now
+    for _ in range(3):
+        frame = source.read(1.0)
+        assert frame.taken_ns == pytest.approx((begun_s + frame.seconds) * 1e9, abs=1e3)
+        frame.release()
+    source.close()
 
 
 def test_realtime_catches_up_when_processing_was_slow(clip, clock):

@@ -26,6 +26,7 @@ from device.protocol.authorisation import (
 from device.protocol.identifiers import utc_ns
 from device.vision import Catalogue, default_directory
 from tests.conftest import ROOT
+from tools.desk.watchlist.authorising import entries_of, hashes_of, settings_of
 from tools.desk.watchlist.conditions import obstacles, two_people
 from tools.desk.watchlist.evaluation import (
     covers,
@@ -318,6 +319,29 @@ def test_the_example_is_a_plan_and_silent():
     assert plan.mode == "silent"
     assert plan.sources == ["urn:passerby:s-7f3a:d-01", "urn:passerby:s-7f3a:d-02"]
     assert plan.windows_signed()[0].begins_at == "2026-03-01T23:00:00.000Z"
+
+
+def test_of_several_detectors_all_are_signed_and_the_plan_s_own_is_the_configured_one():
+    plan = msgspec.structs.replace(
+        read_plan(ROOT / "examples/authorisation.toml"),
+        detector="passerby-detector-640x480",
+        embedder="passerby-embedder",
+        other_detectors=["passerby-detector-320x256"],
+    )
+    models = hashes_of(entries_of(plan, Catalogue.read(default_directory())))
+    assert [model.name for model in models] == [
+        "passerby-detector-640x480",
+        "passerby-detector-320x256",
+        "passerby-embedder",
+    ]
+    check_authorisation(authorisation(models=models))
+    assert settings_of(models).detector == "passerby-detector-640x480"
+
+
+def test_a_detector_that_was_not_evaluated_gets_no_evaluated_threshold(tmp_path):
+    other = ModelHash("detector", "passerby-detector-320x256", "4" * 64)
+    with pytest.raises(ConfigurationError, match="R34"):
+        evaluated_threshold(statement(tmp_path), [*MODELS, other], 1000, 0.001)
 
 
 def test_a_plan_that_says_nothing_of_the_mode_is_silent():

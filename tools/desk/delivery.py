@@ -46,6 +46,8 @@ def table(found: Iterable[Delivery]) -> Table:
 
 def _row(one: Delivery) -> list[str]:
     status = f"{one.link}, {one.state}" if one.link else "never"
+    if one.slowed is not None:
+        status += f", step {one.slowed}"
     gaps = [str(gap) for gap in one.gaps[-_SHOWN_GAPS:]]
     if len(one.gaps) > _SHOWN_GAPS:
         gaps.insert(0, "…")

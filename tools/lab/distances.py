@@ -1,11 +1,9 @@
 """How many pixels a face has at which distance: the lens's angle and nothing else.
 
-A pinhole camera of horizontal angle of view a maps a length l at distance d, across the optical
-axis, to w * l / (2 * d * tan(a / 2)) of the stream's w pixels.
+The formula is `device.vision.depth`'s, by which a device chooses its detector.
 """
 
 import argparse
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +13,7 @@ from device.capture.stills import read_still
 from device.opencv import cv2
 from device.settings import ModelSettings, VisionSettings
 from device.vision import Catalogue, Eye, default_directory, find_faces
+from device.vision.depth import FACE_M, pixels
 from tools.console import console
 from tools.lab.manifest import MANIFEST, read_manifest
 from tools.lab.statistics import proportion
@@ -22,8 +21,6 @@ from tools.lab.statistics import proportion
 _EYES_M = 0.063
 """Mean distance between adult pupils (N. A. Dodgson, "Variation and extrema of human
 interpupillary distance", SPIE 5291, 2004)."""
-_FACE_M = 0.15
-"""Width of the box that the detector draws around an adult face."""
 _MAIN_PX, _LORES_PX, _SMALL_PX = 2304, 640, 320
 _LIMIT_EYES_PX, _GOOD_EYES_PX = 16, 32
 _LIMIT_FACE_PX, _GOOD_FACE_PX = 14, 20
@@ -44,11 +41,6 @@ LENSES = (Lens("Camera Module 3", 66.0), Lens("Camera Module 3 Wide", 102.0))
 DISTANCES_M = (2, 3, 4, 5, 6, 8, 10)
 
 
-def pixels(length_m: float, distance_m: float, degrees: float, width_px: int) -> float:
-    """Return how many pixels of a stream `width_px` wide a length covers in its middle."""
-    return width_px * length_m / (2 * distance_m * math.tan(math.radians(degrees) / 2))
-
-
 def table() -> str:
     """Return the table of docs/vision.md."""
     lines = [
@@ -61,8 +53,8 @@ def table() -> str:
     for lens in LENSES:
         for distance in DISTANCES_M:
             eyes = pixels(_EYES_M, distance, lens.degrees, _MAIN_PX)
-            face = pixels(_FACE_M, distance, lens.degrees, _LORES_PX)
-            small = pixels(_FACE_M, distance, lens.degrees, _SMALL_PX)
+            face = pixels(FACE_M, distance, lens.degrees, _LORES_PX)
+            small = pixels(FACE_M, distance, lens.degrees, _SMALL_PX)
             lines.append(
                 f"| {lens.name} ({lens.degrees:.0f}°) | {distance} m | {eyes:.0f} | {face:.0f} | "
                 f"{small:.0f} | {_verdict(eyes, face)} |"
@@ -85,16 +77,16 @@ def run(options: argparse.Namespace) -> int:
         return 0
     photographs = [i.path for i in read_manifest(options.data) if i.subset == "mugshot_like"]
     eye = Eye.open(Catalogue.read(default_directory()), ModelSettings(), VisionSettings())
-    pixels = [read_still(path) for path in photographs]
-    faces = [find_faces(eye, picture) for picture in pixels]
-    pixels = [picture for picture, found in zip(pixels, faces, strict=True) if found]
+    pictures = [read_still(path) for path in photographs]
+    faces = [find_faces(eye, picture) for picture in pictures]
+    pictures = [picture for picture, found in zip(pictures, faces, strict=True) if found]
     widths = [float(found[0].box[2]) for found in faces if found]
     for wanted in _MEASURED_WIDTHS_PX:
         found = sum(
             _found(eye, picture, wanted / width)
-            for picture, width in zip(pixels, widths, strict=True)
+            for picture, width in zip(pictures, widths, strict=True)
         )
-        console.print(f"faces {wanted} pixels wide: {proportion(found, len(pixels))} detected")
+        console.print(f"faces {wanted} pixels wide: {proportion(found, len(pictures))} detected")
     return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from device import __version__
 from device.errors import ConfigurationError
 from tools.console import given, guarded
+from tools.lab.bench.arguments import bench_arguments
 
 _COMMANDS = {
     "demo": "enrol, watch, alert, on rendered people; on real clips with --data",
@@ -19,7 +20,7 @@ _COMMANDS = {
     "render": "draw a data set of people who do not exist, to evaluate without any real face",
     "people": "draw people who do not exist, and say what a detector and an embedder see in them",
     "protection": "attacks on the sealed watchlist's templates, and what protecting them costs",
-    "bench": "speed and memory of this machine",
+    "bench": "speed, memory and accuracy of this machine, beside other people's pipelines",
     "distances": "how many pixels a face has at which distance",
     "convert": "turn published models into .tflite files and recipes",
     "edgetpu-check": "name the operations of .tflite files that the Edge TPU does not run",
@@ -65,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, meaning in _COMMANDS.items():
         command = commands.add_parser(name, help=meaning, description=meaning)
-        if name in {"acceptance", "attack", "bench", "distances", "steps"}:
+        if name in {"acceptance", "attack", "distances", "steps"}:
             command.add_argument(
                 "--data",
                 type=Path,
@@ -73,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
                 metavar="DIR",
                 help="a folder with manifest.csv (docs/data.md), default %(default)s",
             )
-        if name in {"demo", "acceptance", "bench"}:
+        if name in {"demo", "acceptance"}:
             command.add_argument("--out", type=Path, default=Path(f"{name}-output"), metavar="DIR")
         if name == "attack":
             command.add_argument("--detector", metavar="NAME", help="of models.toml; its first")
@@ -83,8 +84,6 @@ def _parser() -> argparse.ArgumentParser:
                 "--models", choices=("operational", "built-in"), default="operational"
             )
             command.add_argument("--json", type=Path, metavar="OUT", help="write the table here")
-        if name == "bench":
-            command.add_argument("--frames", type=int, default=10_000, metavar="N")
         if name in _ARGUMENTS:
             _ARGUMENTS[name](command)
         if name == "train":
@@ -201,6 +200,7 @@ _ARGUMENTS = {
     "people": _people_arguments,
     "evaluate": _evaluation_arguments,
     "protection": _protection_arguments,
+    "bench": bench_arguments,
     "convert": _convert_arguments,
     "edgetpu-check": _check_arguments,
 }

@@ -26,8 +26,10 @@ class Templates:
 
     plain: ArcFace's alignment, the detector's first landmarks. aligned: the embedder's alignment.
     looked: that after a second look. raised: that with its shadows raised. mirrored: the same,
-    mirrored. closer: the mean over raised and a second crop, both of unit length. reference: what
-    enrolment makes, with the embedder's length; zeros where it is not asked for or refuses.
+    mirrored. first: what the device compares first: raised, or that of the first landmarks where it
+    looks again only near a reference. closer: the mean over raised and a second crop, both of unit
+    length. reference: what enrolment makes, with the embedder's length; zeros where it is not asked
+    for or refuses.
     acquired: passed the gate of a passing face; lit: also without raising any shadow. What was not
     acquired is missed. quality: 0 to 1.
     """
@@ -37,6 +39,7 @@ class Templates:
     looked: Floats
     raised: Floats
     mirrored: Floats
+    first: Floats
     closer: Floats
     reference: Floats
     acquired: bool
@@ -64,30 +67,39 @@ class TemplateMaker:
         picture, zeros = Picture.of_bgr(pixels), self._zeros
         faces = find_faces(self._eye, pixels)
         if not faces:
-            return Templates(*(zeros,) * 7, acquired=False, lit=False)
+            return Templates(*(zeros,) * 8, acquired=False, lit=False)
         face = max(faces, key=lambda face: prominence(face, picture.width, picture.height))
         first = face.landmarks
         exact = first if self._eye.second_look is None else self._eye.second_look(picture, first)
         # The second look was taken already.
         eye = replace(self._eye, second_look=None)
         reference, _ = eye.reference(picture, exact) if enrol else (None, [])
-        probe, faults = eye.probe(picture, exact)
-        first_crop = zeros if probe is None else probe.template.copy()
-        if probe is not None:
-            probe.look_closer()
+        crops, faults = self._probed(picture, first)
         well_posed = not faults_of_pose(face.pose, self._eye.limits)
         return Templates(
             plain=self._features(self._plain.align(picture, first)),
             aligned=self._features(self._eye.aligner.align(picture, first)),
             looked=self._features(self._eye.aligner.align(picture, exact)),
-            raised=first_crop,
+            raised=crops[1],
             mirrored=self._features(_mirrored(self._eye.aligner.align(picture, exact))),
-            closer=zeros if probe is None else probe.template,
+            first=crops[0],
+            closer=crops[2],
             reference=zeros if reference is None else reference.template,
             acquired=not faults and well_posed,
             lit=well_posed and self._lit(picture, face, exact),
             quality=shot_score(face.pose, face.score),
         )
+
+    def _probed(self, picture: Picture, landmarks: Floats) -> tuple[list[Floats], list[str]]:
+        """Return the device's templates of one face: first, exact and closer; and its faults."""
+        probe, faults = self._eye.probe(picture, landmarks)
+        if probe is None:
+            return [self._zeros] * 3, faults
+        first = probe.template.copy()
+        probe.look_again()
+        exact = probe.template.copy()
+        probe.look_closer()
+        return [first, exact, probe.template], []
 
     def _features(self, sample: Sample) -> Floats:
         try:

@@ -6,7 +6,7 @@ compared with the one before it, or, where it is not part of the device, with th
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -17,7 +17,7 @@ from rich.progress import track
 
 from device.errors import PictureError
 from device.files import write_atomically
-from device.matching import Gallery, scores_of
+from device.matching import Gallery
 from device.protocol.watchlist import DemonstrationList, Reference
 from device.recognition import scale_of
 from device.settings import VisionSettings
@@ -25,14 +25,17 @@ from device.vision import Catalogue, Eye, default_directory
 from device.vision.inference import Floats
 from tools.console import console, notes
 from tools.lab.collection import models_of
+from tools.lab.crops import Crops, Edges, device_scores
 from tools.lab.manifest import Item, read_manifest
 from tools.lab.step_figures import Codes, Gain, Rate, Searches, gains, rates, search
+from tools.lab.step_looks import Probed, Spared, When, spared
 from tools.lab.step_templates import TemplateMaker, Templates
 from tools.lab.step_tracks import searches_of_tracks
 
 _SIMULATED = "sim_"
 _MISSED = np.float32(-9)
 _FEWEST_PROBES = 3
+_DEVICE = ("first", "raised", "closer")
 
 
 class Step(Struct, frozen=True):
@@ -63,7 +66,9 @@ def run(options: argparse.Namespace) -> int:
     catalogue = Catalogue.read(default_directory())
     eye = Eye.open(catalogue, models_of(catalogue, options.models), VisionSettings())
     people = gather(TemplateMaker(eye), read_manifest(options.data))
-    steps = measure(people, scale_of(eye.embedder_entry).second_crop_from)
+    scale = scale_of(eye.embedder_entry)
+    edges = Edges(scale.look_from, scale.second_crop_from)
+    steps = measure(people, edges)
     console.print(
         f"{len(people.gallery)} references, {len(people.mated)} mated and "
         f"{len(people.non_mated)} non-mated probes; {eye.embedder_entry.name} "
@@ -72,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
     )
     for step in steps:
         console.print(_line(step), markup=False)
+    looked = _Searcher(people, edges).spared(scale.threshold)
+    console.print(looked.said(scale.threshold), markup=False)
     if options.json is not None:
         write_atomically(Path(options.json), msgspec.json.format(msgspec.json.encode(steps)), 0o644)
     return 0
@@ -105,33 +112,30 @@ def gather(maker: TemplateMaker, items: list[Item]) -> People:
     )
 
 
-def measure(people: People, edge: float) -> list[Step]:
-    """Return the table: the device's steps one after the other, then what it does without.
-
-    edge: the score from which a probe gets a second crop.
-    """
-    searcher = _Searcher(people, edge)
-    unit = searcher.unit
-    closer = unit("closer")
+def measure(people: People, edges: Edges) -> list[Step]:
+    """Return the table: the device's steps one after the other, then what it does without."""
+    searcher = _Searcher(people, edges)
+    unit, crops = searcher.unit, searcher.crops
     chain = [
         ("plain pipeline", searcher.cosine("plain", "plain")),
         ("+ the embedder's own alignment", searcher.cosine("aligned", "aligned")),
         ("+ a second look at the landmarks", searcher.cosine("looked", "looked")),
         ("+ references over strayed alignments", searcher.cosine("reference", "looked")),
         ("+ the template's length", searcher.weighed()),
-        ("+ the list as cohort", searcher.device(unit("looked"), lit=True)),
-        ("+ probes' shadows raised", searcher.device(unit("raised"))),
-        ("+ a second crop near a reference: the device", searcher.device(unit("raised"), closer)),
+        ("+ the list as cohort", searcher.device(crops("looked"), lit=True)),
+        ("+ probes' shadows raised", searcher.device(crops("raised"))),
+        ("+ a second crop near a reference", searcher.device(crops("raised", "raised", "closer"))),
+        ("the second look only there: the device", searcher.device(crops(*_DEVICE))),
     ]
     steps = _chained(chain)
     device = chain[-1][1]
-    both = [closer[k] + unit("mirrored")[k] for k in range(2)]
+    mirrored = [
+        replace(made, closer=_unit_rows(made.closer + rows))
+        for made, rows in zip(crops(*_DEVICE), unit("mirrored"), strict=True)
+    ]
     aside = [
         ("device, references averaged with their mirror image", searcher.mirrored_references()),
-        (
-            "device, second crops averaged with a mirrored one",
-            searcher.device(unit("raised"), both),
-        ),
+        ("device, second crops averaged with a mirrored one", searcher.device(mirrored)),
     ]
     steps += [Step(n, rates(found), chain[-1][0], gains(found, device)) for n, found in aside]
     return [*steps, *searcher.several_references(), *searcher.tracks()]
@@ -150,9 +154,9 @@ def _chained(named: list[tuple[str, Searches]]) -> list[Step]:
 class _Searcher:
     """Runs the searches of one way of making templates."""
 
-    def __init__(self, people: People, edge: float) -> None:
+    def __init__(self, people: People, edges: Edges) -> None:
         self._people = people
-        self._edge = edge
+        self._edges = edges
         self._gallery = _device(_rows("reference", people.gallery))
         both = (people.mated, people.non_mated)
         self._acquired = [np.array([made.acquired for made in probes]) for probes in both]
@@ -161,6 +165,12 @@ class _Searcher:
     def unit(self, way: str) -> list[Floats]:
         """Return mated and non-mated probes of one way, each (n, dimension), of unit length."""
         return [_unit(way, self._people.mated), _unit(way, self._people.non_mated)]
+
+    def crops(self, first: str, exact: str = "", closer: str = "") -> list[Crops]:
+        """Return mated and non-mated probes by the ways they are looked at; "": as before."""
+        exact = exact or first
+        ways = (self.unit(first), self.unit(exact), self.unit(closer or exact))
+        return [Crops(*rows) for rows in zip(*ways, strict=True)]
 
     def cosine(self, references: str, probes: str) -> Searches:
         """Return searches by the plain cosine."""
@@ -172,29 +182,27 @@ class _Searcher:
         matrix = self._gallery.matrix
         return self._found([rows @ matrix.T for rows in self.unit("looked")], self._lit)
 
-    def device(
-        self, probes: list[Floats], closer: list[Floats] | None = None, *, lit: bool = False
-    ) -> Searches:
+    def device(self, probes: list[Crops], *, lit: bool = False) -> Searches:
         """Return searches as the device makes them.
 
-        closer: other probes, that count where the first come near a reference. lit: without those
-        that pass the gate only with their shadows raised.
+        lit: without probes that pass the gate only with their shadows raised.
         """
-        scores = self._scores(self._gallery, probes, closer)
+        scores = [device_scores(self._gallery, each, self._edges) for each in probes]
         return self._found(scores, self._lit if lit else self._acquired)
 
-    def _scores(
-        self, gallery: Gallery, probes: list[Floats], closer: list[Floats] | None
-    ) -> list[Floats]:
-        """Return the scores of mated and non-mated probes as the device comes by them."""
-        scores = [_blocks(gallery, _unit_rows(rows)) for rows in probes]
-        for first, rows in zip(scores, closer or [], strict=closer is not None):
-            near = first.max(axis=1) >= self._edge
-            first[near] = _blocks(gallery, _unit_rows(rows[near]))
-        return scores
-
     def _as_the_device(self, gallery: Gallery) -> list[Floats]:
-        return self._scores(gallery, self.unit("raised"), self.unit("closer"))
+        return [device_scores(gallery, each, self._edges) for each in self.crops(*_DEVICE)]
+
+    def spared(self, threshold: float) -> Spared:
+        """Return whom the device does not look at again."""
+        probes = [
+            Probed(crops, acquired)
+            for crops, acquired in zip(self.crops(*_DEVICE), self._acquired, strict=True)
+        ]
+        mated, others = probes
+        return spared(
+            self._gallery, mated, others, self._people.owner, When(self._edges, threshold)
+        )
 
     def mirrored_references(self) -> Searches:
         """Return searches whose references are the mean of enrolment's and a mirrored crop."""
@@ -266,11 +274,6 @@ def _gallery(references: list[list[Floats]]) -> Gallery:
     ]
     dimension = len(references[0][0])
     return Gallery(DemonstrationList("lab", 1, "", "lab", "lab", dimension, listed), "lab")
-
-
-def _blocks(gallery: Gallery, probes: Floats) -> Floats:
-    parts = [scores_of(gallery, probes[k : k + 256]) for k in range(0, len(probes), 256)]
-    return np.concatenate(parts) if parts else np.empty((0, len(gallery)), np.float32)
 
 
 def _line(step: Step) -> str:

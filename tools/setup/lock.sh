@@ -10,3 +10,5 @@ uv pip compile "${common[@]}" --universal --extra desk --no-emit-package passerb
 uv pip compile "${common[@]}" --extra dev --no-emit-package passerby \
     --override requirements/tflite-override.in -o requirements/tflite.txt pyproject.toml requirements/tflite.in
 uv pip compile "${common[@]}" --no-deps -o requirements/reference.txt requirements/reference.in
+# The benchmark's peers, in an environment of their own: nothing of them constrains the product.
+uv pip compile "${common[@]}" --universal --no-deps -o requirements/peers.txt requirements/peers.in

@@ -164,6 +164,14 @@ def content_of(call):
     return f"{call.name} to {place[1] if place else '?'}", parts
 
 
+def words_in(call):
+    """Return the command line of an executed program, its path first; words whole with contents."""
+    path, *words = [
+        _raw(text).decode("utf-8", "surrogateescape") for text in _STRING.findall(call.arguments)
+    ]
+    return [path, *words[1:]]
+
+
 def _raw(escaped):
     """Return the bytes of a string as strace prints it."""
     return codecs.escape_decode(escaped.encode("utf-8", "surrogateescape"))[0]

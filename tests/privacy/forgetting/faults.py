@@ -8,6 +8,7 @@ wrapper holds a result that the program could not wipe.
 
 import sys
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -43,20 +44,23 @@ def _no_invoke():
 
 STAGES = {
     "motion": Stage(
-        "no memory for the small picture's numbers", "device.vision.motion:np.asarray", _no_memory
+        "no memory beside the small picture", "device.vision.motion:np.subtract", _no_memory
     ),
     "colour conversion": Stage(
         "OpenCV fails at a region's pixels", "device.capture.frame:cv2.cvtColor", _no_opencv
     ),
     "letterbox": Stage(
-        "OpenCV fails to fit the small stream", "device.vision.detector:cv2.resize", _no_opencv
+        "OpenCV fails behind the small stream's place in the network's input",
+        "device.vision.detector:Detector._letterbox",
+        _no_opencv,
+        after=True,
     ),
     "interpreter": Stage(
-        "the first invoke fails", "device.vision.inference:Network.run", _no_invoke
+        "the first invoke fails", "device.vision.inference:Network.outputs", _no_invoke
     ),
     "detection": Stage(
         "the detector's invoke fails after it ran",
-        "device.vision.inference:Network.run",
+        "device.vision.inference:Network.outputs",
         _no_invoke,
         after=True,
     ),
@@ -94,7 +98,7 @@ STAGES = {
     ),
     "embedding": Stage(
         "the embedder's invoke fails after it ran",
-        "device.vision.inference:Network.run",
+        "device.vision.inference:Network.outputs",
         _no_invoke,
         after=True,
     ),
@@ -176,7 +180,7 @@ def _install(name):
     room = import_module(module)
     owner, _, attribute = path.rpartition(".")
     whole = getattr(room, owner) if owner else room
-    step = _network_run if attribute == "run" else _step
+    step = _network_run if attribute == "outputs" else _step
     failing = step(name, getattr(whole, attribute))
     if owner and isinstance(whole, ModuleType):
         # A library's function fails in this room alone.
@@ -214,18 +218,19 @@ def _step(name, original):
 def _network_run(name, original):
     """The embedder is the network with one output; "interpreter" takes whichever comes first."""
 
-    def run(network, image):
+    @contextmanager
+    def outputs(network, image):
         single = len(network.output_shapes) == 1
-        if name != "interpreter" and single != (name == "embedding"):
-            return original(network, image)
         whole = network._interpreter
-        network._interpreter = _Failing(whole, name)
+        if name == "interpreter" or single == (name == "embedding"):
+            network._interpreter = _Failing(whole, name)
         try:
-            return original(network, image)
+            with original(network, image) as found:
+                yield found
         finally:
             network._interpreter = whole
 
-    return run
+    return outputs
 
 
 class _Failing:

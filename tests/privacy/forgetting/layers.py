@@ -11,7 +11,7 @@ from importlib import import_module
 
 import numpy as np
 
-from device.vision.inference import quiet_native_notices
+from device.vision.notices import quiet_native_notices
 from tools.lab.tflite import _root, read
 
 _RUNTIMES = ("tflite_runtime.interpreter", "ai_edge_litert.interpreter")

@@ -1,6 +1,6 @@
 """Four deliberately leaky builds: each breaks one promise, so that the proof must catch it.
 
-And two builds that lack one protection each, to see what it buys. `install` patches the running
+And three builds that lack one protection each, to see what it buys. `install` patches the running
 program; nothing in `device` knows of it.
 """
 
@@ -9,7 +9,7 @@ import logging
 import queue
 
 import device.recognition
-from device.matching import Confirmed
+from device.matching import Confirmed, Gallery
 from device.recognition import Recogniser
 from device.vision.embedder import Embedder
 from device.vision.inference import Network
@@ -126,9 +126,14 @@ def _leave_the_networks_memory():
     Network.wipe = lambda _: None
 
 
+def _multiply_all_at_once():
+    Gallery.cosines = lambda gallery, templates: templates @ gallery.matrix.T
+
+
 UNPROTECTED = {
     "freed memory is not overwritten": _overwrite_nothing_freed,
     "the networks' memory is not overwritten": _leave_the_networks_memory,
+    "the list's products are not overwritten": _multiply_all_at_once,
 }
 BUILDS = LEAKS | UNPROTECTED
 CAUGHT = {
@@ -138,5 +143,6 @@ CAUGHT = {
     "an alert for a non-match": "The device has sent of a kind that may not leave: alert.",
     "freed memory is not overwritten": "memory, after the frame",
     "the networks' memory is not overwritten": "memory, after the frame",
+    "the list's products are not overwritten": "memory, after the frame",
 }
 """Where the proof must catch each of them; elsewhere it may, too."""

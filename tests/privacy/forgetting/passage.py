@@ -48,7 +48,7 @@ class Passage:
     """folder: empty. number: of frames with strangers. leak: of `leaks.BUILDS`.
 
     verbose: log at every level. around: let the surroundings fail, too. traced: under strace.
-    image: with a core image at the end. say: hears how far it is.
+    image: with a core image at the end. threads: of the networks. say: hears how far it is.
     """
 
     places = _FOUND_IN
@@ -66,6 +66,7 @@ class Passage:
         around=True,
         traced=True,
         image=True,
+        threads=1,
         say=lambda _: None,
     ):
         self.folder = Path(folder)
@@ -74,6 +75,7 @@ class Passage:
         self._pool = pool
         self._verbose, self._around, self._traces, self._image = verbose, around, traced, image
         self._models, self._leak, self._say = models, leak, say
+        self._threads = threads
         self._few, self._templates, self._in_trouble = [], {}, False
         self._random = random.Random(seed)
         self._faults = self._random.sample(FAULTS, len(FAULTS))
@@ -104,6 +106,7 @@ class Passage:
             verbose=self._verbose,
             port=self._tap.port,
             wrapper=self._wrapper(),
+            settings={"models": {"threads": self._threads}},
         )
         self._disk = None
         if self._around and no_small_disk() is None:
@@ -351,7 +354,9 @@ class Passage:
         for peer in traced.peers:
             if not self._is_expected(peer):
                 outcome.rules.append(f"It contacted {peer}.")
-        outcome.rules += [f"It ran {one}." for one in traced.programs()[2:]]
+        outcome.rules += [f"It ran {' '.join(one)}." for one in self._odd_commands(traced)]
+        for call in traced.copies():
+            outcome.rules.append(f"It copied its memory into another process: {call.name}.")
         for needles in all_needles:
             outcome.found(
                 "all that was written, also to files since deleted", traced.search(needles)
@@ -360,6 +365,10 @@ class Passage:
         ours, _ = disk.attributed(self._watch.changes(allowed), traced)
         outcome.found("files outside the state directory", [str(one) for one in ours])
         outcome.sizes["traced calls"] = len(traced.calls)
+
+    def _odd_commands(self, traced):
+        """Return what it ran beside itself; it starts itself once more, see `device.allocator`."""
+        return traced.commands()[2:]
 
     def _is_expected(self, peer):
         """Tell whether a peer is the broker, the program itself, or the proof's own camera."""

@@ -121,6 +121,7 @@ def _passage(seed, *, options, folder, number):
     # The list of all writes, and a core image by a debugger, exclude each other.
     first = seed % 2 == 1
     how = {"models": options.models, "verbose": first, "traced": first, "say": say}
+    how["threads"] = options.threads
     return Passage(folder / str(seed), seed, number, pool=pool, **how).run()
 
 
@@ -151,10 +152,10 @@ def _controls(options, folder):
 
 
 def _unprotected(options, folder):
-    """What two protections buy: without either something is found."""
+    """What three protections buy: without any of them something is found."""
     names = UNPROTECTED
     caught = {name: _caught(options, folder / str(n), name) for n, name in enumerate(names)}
-    claim = "without either protection something is found, so neither is there for nothing"
+    claim = "without any one protection something is found, so none is there for nothing"
     held = all(CAUGHT[name] in places for name, places in caught.items())
     return Proof("without a protection", claim, held, caught)
 
@@ -252,6 +253,7 @@ def _report(proofs, options):
             "strace": trace.why_not() or "here",
             "small disk": no_small_disk() or "here",
             "models": options.models,
+            "threads of the networks": options.threads,
         },
         "models": {
             entry.name: entry.sha256 for entry in entries if entry.collection == options.models
@@ -269,6 +271,13 @@ def _parser():
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N")
     parser.add_argument("--frames", type=int, default=580, help="frames of strangers per seed")
     parser.add_argument("--models", choices=("built-in", "operational"), default="built-in")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        choices=range(1, 5),
+        default=1,
+        help="of the networks while strangers pass (models.threads)",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="seeds at once")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
     parser.add_argument(

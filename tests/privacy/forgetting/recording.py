@@ -31,7 +31,7 @@ _TABLE_COLUMNS = (1, 2, 4, 5, 10, 14, 15)
 """Of tables of detections, of which a track keeps the box as long as it lives."""
 _KEPT_ON_PURPOSE = {("vision.motion", "float32")}
 """The motion gate's background: 32 pixels wide, too coarse to hold a face."""
-_KEPT_OTHERWISE = ("vision.inference", "vision.scratch")
+_KEPT_OTHERWISE = ("vision.inference", "vision.output", "vision.scratch")
 """An interpreter's numbers: what a network is given and returns is kept where it runs, and its
 layers by the shadow."""
 _JPEG, _SCAN, _SCAN_HEADER = b"\xff\xd8", b"\xff\xda", 14
@@ -123,8 +123,9 @@ def _telling(array):
         return False
     if array.ndim in (2, 3) and array.dtype.kind == "f" and array.shape[-1] in _TABLE_COLUMNS:
         return False
-    if isinstance(array.base, np.ndarray) and array.base.nbytes > array.nbytes:
-        return False  # a part of something that is kept whole
+    base = array.base
+    if isinstance(base, np.ndarray) and base.ndim > 1 and base.nbytes > array.nbytes:
+        return False  # a part of something that is kept whole; a workspace, one row, is not
     return array.flags.c_contiguous
 
 

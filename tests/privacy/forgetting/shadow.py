@@ -13,7 +13,7 @@ import numpy as np
 from device import recognition
 from device.bundles.demonstration import load_list
 from device.capture.frame import Frame, Picture, PixelFormat
-from device.matching import Gallery
+from device.matching import Gallery, scores_of
 from device.opencv import cv2
 from device.settings import CameraSettings, DeviceSettings, Settings, VisionSettings
 from device.vision import Catalogue, Eye, default_directory
@@ -21,14 +21,15 @@ from device.vision import sighting as sighting_module
 from device.vision.embedder import Embedder
 from device.vision.inference import Network
 from device.vision.observer import Observer
+from device.vision.sample import Probe
 from tests.privacy.forgetting.layers import Inside
 from tests.privacy.forgetting.needles import Form
 from tests.privacy.forgetting.people import LORES, SIZE
+from tests.privacy.forgetting.provision import LIST_SIZE
 from tests.privacy.forgetting.recording import Recorder, aside, scan_of, watching
 from tools.lab.collection import models_of
 from tools.lab.random_list import random_list
 
-LIST_SIZE = 100
 _ALL = 1 << 30
 
 
@@ -44,7 +45,8 @@ class Shadow:
     def __init__(self, models="built-in", watchlist=None, *, vision=None):
         catalogue = Catalogue.read(default_directory())
         named = models_of(catalogue, models)
-        self.settings = _settings(named, vision or VisionSettings())
+        # It takes its time, as the appliance does there.
+        self.settings = _settings(named, vision or VisionSettings(frame_budget_ms=0))
         self.eye = Eye.open(catalogue, named, self.settings.vision)
         self.gallery = _gallery(watchlist, self.eye)
         self.seen = {"detected": 0, "compared": 0}
@@ -104,7 +106,7 @@ class Shadow:
     @contextmanager
     def _faces_named(self, recorder, frame):
         """Say which face is being looked at, and keep the forms that the product does not make."""
-        compare, features, run = Observer._compare, Embedder.features, Network.run
+        compare, features, outputs = Observer._compare, Embedder.features, Network.outputs
 
         def named(observer, shown, shot, boxes, decide):
             recorder.face = f", face {_nearest(frame.faces, shot.row)}"
@@ -113,6 +115,7 @@ class Shadow:
                 self.seen["compared"] += 1
                 with aside():
                     _keep_template(recorder, sighting.probe.template, "template")
+                    self._keep_scores(recorder, sighting.probe)
                 self.templates[recorder.face] = sighting.probe.template.copy()
                 wanted = decide(sighting)
                 self._keep_what_a_match_would_make(recorder, sighting)
@@ -130,18 +133,36 @@ class Shadow:
             recorder.keep("features, float32", found)
             return found
 
-        def ran(network, image):
-            outputs = run(network, image)
-            with aside():
-                self._keep_network(recorder, network, image, outputs)
-            return outputs
+        @contextmanager
+        def shown(network, image):
+            with outputs(network, image) as found:
+                with aside():
+                    values = [output.all() for output in found]
+                    self._keep_network(recorder, network, image, values)
+                yield found
 
         with (
             patch.object(Observer, "_compare", named),
             patch.object(Embedder, "features", measured),
-            patch.object(Network, "run", ran),
+            patch.object(Network, "outputs", shown),
+            self._kept(recorder, "look_again", "exact template"),
+            self._kept(recorder, "look_closer", "mean template"),
         ):
             yield
+
+    def _kept(self, recorder, way, name):
+        """Keep what comes of a way to look at a probe again, until the end of a block."""
+        look = getattr(Probe, way)
+
+        def looked(probe):
+            another = look(probe)
+            if another:
+                with aside():
+                    _keep_template(recorder, probe.template, name)
+                    self._keep_scores(recorder, probe)
+            return another
+
+        return patch.object(Probe, way, looked)
 
     def _keep_network(self, recorder, network, image, outputs):
         """Keep what lies in the interpreter while it computes."""
@@ -155,11 +176,16 @@ class Shadow:
         if self._looks_inside:
             inside.keep(recorder, image, outputs)
 
+    def _keep_scores(self, recorder, probe):
+        """Keep how like everybody on the list a probe is: a watched array is only part of one."""
+        recorder.keep("scores, float32", scores_of(self.gallery, probe.template[np.newaxis]))
+
     def _keep_what_a_match_would_make(self, recorder, sighting):
-        """Keep the second crop's template, the turned ones, and the pictures of an alert."""
+        """Keep the templates of both other crops, the turned ones, and the pictures of an alert."""
         probe = sighting.probe
-        if probe.look_closer():
-            _keep_template(recorder, probe.template, "mean template")
+        # Where this has not been done: the appliance looks again only near a reference.
+        probe.look_again()
+        probe.look_closer()
         transformation = self.gallery._transformation
         if transformation is not None:
             padded = np.zeros((1, transformation.rotations.shape[1]), np.float32)

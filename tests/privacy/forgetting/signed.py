@@ -1,8 +1,9 @@
 """Strangers pass a device as a pilot runs it: signed, sealed list, turned templates, TLS, a desk.
 
 Everything is real: the bundle, the gateway that opens the list over the broker, locked memory,
-cover traffic, receipts. Beside the strangers the list itself is looked for: its rows and rotations
-while it is open, as a control, and neither they nor a key of it behind the program's last code.
+cover traffic, receipts. Beside the strangers the list itself is looked for: while it is open,
+the rotation that it is compared with, as a control, and nothing but that and the rows turned by
+it; behind the program's last code neither they nor what they were made of, nor a key.
 """
 
 import re
@@ -12,7 +13,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+import numpy as np
+
 from device.matching import Gallery
+from device.matching.protection import Transformation
 from device.protocol.envelope import Envelope
 from device.protocol.keys import decode_private_keys, decode_public_keys
 from device.protocol.topics import parse_topic
@@ -31,6 +35,9 @@ from tests.simulators.thief import opened_with
 
 FAULTS = ("comparison", "embedding", "probe", "turning")
 _FROM_A_DEVICE = ("alert", "status", "record", "request")
+_COMPARED = frozenset({"opened row", "opened rotation"})
+"""The kinds of the list's forms that an open list has in memory."""
+_VERIFIES = ["-P", "-m", "device.bundles.verify"]
 _LAST = "memory, behind the program's last code"
 _TURNED = re.compile(r"turned|protection\.scores")
 _CAMERA = """\
@@ -39,6 +46,12 @@ kind = "picamera2"
 width = 1280
 height = 720
 lores_width = 640
+[vision]
+oldest_frame_ms = 0
+frame_budget_ms = 0
+latency_ms = 10000
+searches_per_s = 60
+follows_per_s = 60
 [alerts]
 cover_period_s = 1.0
 drain_s = 5.0
@@ -49,13 +62,15 @@ drain_s = 5.0
 class Signed(Outcome):
     """turned: forms of turned templates. open_list: finds of the list while it was open, by kind.
 
-    messages: topics on which the device spoke; on "alert" most are cover.
+    messages: topics on which the device spoke; on "alert" most are cover. verified: how often a
+    bundle was, by order to the interpreter that does it.
     """
 
     mode: str = ""
     turned: int = 0
     open_list: Counter = field(default_factory=Counter)
     messages: Counter = field(default_factory=Counter)
+    verified: dict = field(default_factory=dict)
 
     def figures(self):
         """Return what the report says of it."""
@@ -73,6 +88,7 @@ class Signed(Outcome):
             "planted and not found": self.unfound,
             "of the list, while it was open": dict(self.open_list),
             "messages": dict(self.messages),
+            "verified in a program of its own": self.verified,
             "skipped": self.skipped,
         }
 
@@ -142,13 +158,15 @@ class SignedPassage(Passage):
         super()._end()
 
     def _look_at_the_open_list(self):
-        """Rows and rotations are in memory now; keys are not any more, templates never were."""
+        """What is compared is in memory now; what it was made of is not, templates never were."""
         kinds = Counter(find.kind for find in self._memory.search(self._list).finds)
         self.outcome.open_list = kinds
         self.outcome.searches += 1
-        if not {"stored row", "rotation"} <= set(kinds):
-            self.outcome.rules.append(f"The open list is not found in memory: {dict(kinds)}.")
-        for kind in set(kinds) - {"stored row", "rotation"}:
+        # All of it: what the proof makes otherwise it would not find behind the last code either.
+        missed = Counter(form.kind for form in self._list.forms if form.kind in _COMPARED) - kinds
+        if missed:
+            self.outcome.rules.append(f"Of the open list, memory does not hold {dict(missed)}.")
+        for kind in set(kinds) - _COMPARED:
             self.outcome.rules.append(f"While the list is open, memory holds its {kind}.")
 
     def _search(self, needles, place, *, only_changed=False):
@@ -167,14 +185,22 @@ class SignedPassage(Passage):
             kind = parse_topic(one.topic)[1]
             self.outcome.messages[kind] += 1
 
-    def _traced(self, *all_needles):
-        super()._traced(*all_needles)
-        # One interpreter of its own verifies the bundle, before the camera is on.
-        ran = [rule for rule in self.outcome.rules if rule.startswith("It ran ")]
-        if ran:
-            self.outcome.rules.remove(ran[0])
-        else:
+    def _odd_commands(self, traced):
+        """Return what it ran beside itself, and beside the interpreter that verifies bundles.
+
+        At its start the bundle that is installed, and the same once more when it has come over the
+        wire: that may be while strangers pass.
+        """
+        orders, odd = Counter(), []
+        for command in super()._odd_commands(traced):
+            if command[1:4] == _VERIFIES:
+                orders[command[4]] += 1
+            else:
+                odd.append(command)
+        self.outcome.verified = dict(orders)
+        if orders["check"] < 1:
             self.outcome.rules.append("The bundle was verified by no program of its own.")
+        return odd
 
 
 def _opened(site):
@@ -193,13 +219,25 @@ def _opened(site):
         for reference in references
         for template in reference.templates
     ]
-    gallery = Gallery.opened(opened, opened.header.embedder_sha256, opened.header.dimension)
+    dimension = opened.header.dimension
+    blocks = Transformation(opened.seed.array.data, dimension, len(opened.rows))
     forms += [
         Form("the list", "rotation", row.tobytes(), 32)
-        for rotation in gallery._transformation.rotations
-        for row in rotation
+        for rotation in blocks.rotations
+        for row in (*rotation, *_columns(rotation))
+    ]
+    gallery = Gallery.opened(opened, opened.header.embedder_sha256, dimension)
+    session = gallery._transformation
+    forms += [Form("the list", "opened row", row.tobytes(), 32) for row in session.rows]
+    forms += [
+        Form("the list", "opened rotation", row.tobytes(), 32) for row in session.rotations[0].T
     ]
     return gallery, Needles(forms)
+
+
+def _columns(rotation):
+    """Return the columns of a rotation: linear algebra copies pieces of them."""
+    return np.ascontiguousarray(rotation.T)
 
 
 class _Site(Estate):

@@ -22,6 +22,7 @@ from tests.privacy.forgetting.calls import (
     flags_in,
     names_in,
     peers_in,
+    words_in,
 )
 
 PROGRAM = shutil.which("strace")
@@ -152,12 +153,17 @@ class Traced:
             for one in found
         }
 
-    def programs(self):
-        """Return the paths of all programs that were executed, in order."""
+    def commands(self):
+        """Return the command lines of all programs that were executed; needs `contents=True`."""
+        return [words_in(call) for call in self.calls if call.name in _PROGRAMS and not call.failed]
+
+    def copies(self):
+        """Return the calls that gave a process of its own a copy of this one's memory."""
         return [
-            next(names_in(call, self._cwd))
+            call
             for call in self.calls
-            if call.name in _PROGRAMS and not call.failed
+            if call.name in _PROCESSES
+            and not (call.failed or "CLONE_VM" in call.arguments or call.name == "vfork")
         ]
 
     def processes(self):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, exists, func, select
 
+from device.protocol.status import decode_status
 from tools.desk.gateway.database import Database
 from tools.desk.gateway.tables import alerts, devices, emissions, held, lanes, statuses
 
@@ -31,7 +32,8 @@ class Gap:
 class Delivery:
     """One device. newest: highest number of the newest epoch. epochs: lives of its outbox.
 
-    unemitted: events that a target has not got, by target.
+    unemitted: events that a target has not got, by target. slowed: which step a device that does
+    less than it could is at, as "2 of 4"; None at full effort, or where it says nothing of it.
     """
 
     source: str
@@ -44,6 +46,7 @@ class Delivery:
     epochs: int = 0
     gaps: list[Gap] = field(default_factory=list)
     unemitted: dict[str, int] = field(default_factory=dict)
+    slowed: str | None = None
 
 
 def deliveries(database: Database) -> list[Delivery]:
@@ -68,14 +71,28 @@ def open_gaps(database: Database) -> dict[str, list[Gap]]:
 
 def _devices(connection: Connection) -> list[Delivery]:
     rows = connection.execute(
-        select(devices, statuses.c.link, statuses.c.state)
+        select(devices, statuses.c.link, statuses.c.state, statuses.c.event)
         .outerjoin(statuses, statuses.c.source == devices.c.source)
         .order_by(devices.c.source)
     )
     return [
-        Delivery(row.source, row.public_keys, row.revoked_at, row.last_seen, row.link, row.state)
+        Delivery(
+            row.source,
+            row.public_keys,
+            row.revoked_at,
+            row.last_seen,
+            row.link,
+            row.state,
+            slowed=_slowed(row.event),
+        )
         for row in rows
     ]
+
+
+def _slowed(event: str | None) -> str | None:
+    """Return the step that a status, as it was stored, says its device is at; None at step 0."""
+    pace = None if event is None else decode_status(event.encode()).data.pace
+    return f"{pace.step} of {pace.of}" if pace is not None and pace.step else None
 
 
 def _epochs(connection: Connection) -> list[tuple[str, str, int]]:

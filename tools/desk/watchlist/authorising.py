@@ -124,7 +124,7 @@ def drafted_before(session: Session) -> Authorisation:
 def entries_of(plan: Plan, catalogue: Catalogue) -> list[ModelEntry]:
     """Return the models of a plan, whose files are here and are those. Raises ModelError (R34)."""
     found = [
-        catalogue.entry(plan.detector, "detector"),
+        *(catalogue.entry(name, "detector") for name in (plan.detector, *plan.other_detectors)),
         catalogue.entry(plan.embedder, "embedder"),
     ]
     if plan.attack_detector:
@@ -140,8 +140,8 @@ def hashes_of(entries: Sequence[ModelEntry]) -> list[ModelHash]:
 
 
 def settings_of(models: Sequence[ModelHash]) -> ModelSettings:
-    """Return the settings that open these models."""
-    names = {model.role: model.name for model in models}
+    """Return the settings that open these models; of several detectors the first, as planned."""
+    names = {model.role: model.name for model in reversed(models)}
     return ModelSettings(
         detector=names["detector"],
         embedder=names["embedder"],

@@ -48,7 +48,10 @@ class PlannedSignage(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`authorisation.toml`. target_fpir: the wanted rate of false alerts per face."""
+    """`authorisation.toml`. target_fpir: the wanted rate of false alerts per face.
+
+    other_detectors: that may run as well: a small one, or larger ones where people stand farther.
+    """
 
     objective: Sentence
     place: Name
@@ -69,6 +72,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     detector: str = "yunet-s-640x480"
     embedder: str = "omz-0095"
     attack_detector: str = ""
+    other_detectors: Annotated[list[str], Meta(max_length=8)] = []
     kind: Literal["passerby plan 1"] = "passerby plan 1"
 
     @property

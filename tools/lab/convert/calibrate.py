@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.errors import ModelError
-from device.vision.inference import quiet_native_notices
+from device.vision.notices import quiet_native_notices
 from tools.field.values import Doubles
 
 Pictures = Iterable[npt.NDArray[np.uint8]]

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from device.protocol.wording import NO_PAD
 from tools.lab.evaluate.figures import Figure, NotEvaluated
-from tools.lab.evaluate.pipeline import Look
+from tools.lab.evaluate.looks import Look
 from tools.lab.evaluate.plan import made_up
 from tools.lab.evaluate.rates import FEWEST_OF_CONDITION, rate
 from tools.lab.evaluate.report import AttackFigures, AttackType

@@ -12,7 +12,7 @@ from device.errors import PictureError
 from device.vision.detector import iou
 from device.vision.inference import Floats
 from tools.lab.evaluate.figures import Figure, NotEvaluated
-from tools.lab.evaluate.pipeline import Enrolment, Look
+from tools.lab.evaluate.looks import Enrolment, Look
 from tools.lab.evaluate.rates import FEWEST_OF_CONDITION, PICTURES, coded, rate
 from tools.lab.evaluate.report import Named
 from tools.lab.evaluate.resampling import interval, weights

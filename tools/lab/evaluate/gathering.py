@@ -17,7 +17,8 @@ from rich.progress import track
 from device.errors import StorageError
 from device.files import sha256_of, write_atomically
 from tools.console import notes
-from tools.lab.evaluate.pipeline import Enrolment, Look, Pipeline
+from tools.lab.evaluate.looks import Enrolment, Look
+from tools.lab.evaluate.pipeline import Pipeline
 
 _Kept = TypeVar("_Kept", Look, Enrolment)
 _PRIVATE = 0o700

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from device.errors import PictureError
 from tools.lab.evaluate.gathering import Gatherer
-from tools.lab.evaluate.pipeline import Face, Look, Pipeline, matrix_of
+from tools.lab.evaluate.looks import Face, Look, crops_of
+from tools.lab.evaluate.pipeline import Pipeline
 from tools.lab.evaluate.plan import Plan, counted
 from tools.lab.evaluate.searches import Probes
 from tools.lab.evaluate.verification import Pair
@@ -163,13 +164,9 @@ def _probes(work: Work, items: Sequence[Item], owner_of: dict[str, int]) -> Prob
     subjects = [subject_of(work.look(item)) for item in items]
     # A face judged an attack raises no candidate, whatever its score.
     comparable = np.array([bool(s and s.template and not s.attack) for s in subjects], np.bool_)
-    blank = np.zeros(dimension, "<f4").tobytes()
-    templates = [(s.template if s else b"") or blank for s in subjects]
-    closer = [(s.closer if s else b"") or blank for s in subjects]
     names = [item.identities[0] for item in items]
     return Probes(
-        templates=matrix_of(templates, dimension),
-        closer=matrix_of(closer, dimension),
+        crops=crops_of(subjects, dimension),
         comparable=comparable,
         owner=np.array([owner_of[name] for name in names], np.intp),
         names=np.array(names, np.str_),

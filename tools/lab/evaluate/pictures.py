@@ -10,8 +10,9 @@ from tools.lab.evaluate import detection
 from tools.lab.evaluate.attack import attack_figures
 from tools.lab.evaluate.figures import NotEvaluated
 from tools.lab.evaluate.identification import TARGETS
+from tools.lab.evaluate.looks import Face, crops_of, matrix_of
 from tools.lab.evaluate.material import Material, Work, subject_of
-from tools.lab.evaluate.pipeline import Face, Hits, matrix_of
+from tools.lab.evaluate.pipeline import Hits
 from tools.lab.evaluate.report import AttackFigures, DetectionFigures, Named, PairFigures
 from tools.lab.evaluate.verification import Pair, pair_figures
 from tools.lab.manifest import Item
@@ -33,7 +34,7 @@ def _score(work: Work, pair: Pair) -> float:
     subject = subject_of(work.gatherer.looks[pair.second])
     if not reference or subject is None or not subject.template:
         return -np.inf
-    probe = matrix_of([subject.template], work.pipeline.dimension)
+    probe = matrix_of([subject.exact], work.pipeline.dimension)
     gallery = work.pipeline.gallery([[reference]])
     return float((probe @ gallery.matrix.T)[0, 0])
 
@@ -80,9 +81,7 @@ def _best_score(work: Work, item: Item, gallery: Gallery) -> float:
 
 def _searched(work: Work, gallery: Gallery, faces: list[Face]) -> Hits:
     """Search faces that may be compared."""
-    dimension = work.pipeline.dimension
-    first = matrix_of([face.template for face in faces], dimension)
-    return work.pipeline.search(gallery, first, matrix_of([f.closer for f in faces], dimension))
+    return work.pipeline.search(gallery, crops_of(faces, work.pipeline.dimension))
 
 
 def attacks_of(work: Work, material: Material, thresholds: Sequence[float]) -> AttackFigures:

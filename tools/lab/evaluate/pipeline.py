@@ -6,6 +6,7 @@ holds that to `device.matching.compare`.
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from msgspec import Struct
 
 import device
 import tools.desk
@@ -21,7 +21,7 @@ from device import __version__
 from device.capture.frame import Picture
 from device.capture.stills import read_still
 from device.errors import ModelError, PictureError
-from device.matching import Gallery, scores_of
+from device.matching import Gallery
 from device.protocol.alert import ModelHash
 from device.protocol.watchlist import DemonstrationList, Reference
 from device.protocol.wording import NO_PAD
@@ -35,44 +35,15 @@ from device.settings import (
 )
 from device.vision import Catalogue, Eye, StillFace, find_faces
 from device.vision.catalogue import ModelEntry
-from device.vision.inference import Floats
 from device.vision.quality import faults_of_pose
 from tools.desk.conflicts import conflicts
 from tools.desk.enrolment import Report, template_of
 from tools.desk.gate import LIMITS, prominence
 from tools.lab.collection import Collection, models_of
+from tools.lab.crops import Crops, Edges, device_scores
+from tools.lab.evaluate.looks import Enrolment, Face, Look
 
 _SEEING = ("capture", "vision", "matching")
-
-
-class Face(Struct, frozen=True):
-    """One face of a picture. box: x, y, width, height in pixels. score: the detector's.
-
-    template: float32 of unit length, or empty where the face may not be compared; then `fault` says
-    why, in the words of the quality gate. closer: the mean with a second crop, likewise. attack:
-    judged a presentation attack; None: not judged.
-    """
-
-    box: tuple[float, float, float, float]
-    score: float
-    template: bytes
-    closer: bytes
-    fault: str
-    attack: bool | None
-
-
-class Look(Struct, frozen=True):
-    """What a picture held, the most prominent face first. fault: why it could not be read."""
-
-    faces: list[Face]
-    fault: str = ""
-
-
-class Enrolment(Struct, frozen=True):
-    """A reference's template, or empty and why enrolment refused the picture."""
-
-    template: bytes
-    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +128,18 @@ class Pipeline:
             "vision.roll_degrees": vision.roll_degrees,
             "vision.sharpness": vision.sharpness,
             "matching.margin": matching.margin,
-            "second_crop_from": scale_of(self._eye.embedder_entry).second_crop_from,
+            "second_crop_from": self._edges.crop,
+            **({"second_look_from": self._edges.look} if self._looks_later else {}),
         }
+
+    @property
+    def _edges(self) -> Edges:
+        scale = scale_of(self._eye.embedder_entry)
+        return Edges(scale.look_from, scale.second_crop_from)
+
+    @property
+    def _looks_later(self) -> bool:
+        return math.isfinite(self._edges.look)
 
     @property
     def runtime(self) -> str:
@@ -172,6 +153,7 @@ class Pipeline:
             *(model.sha256 for model in self.models),
             msgspec.json.encode(self.settings.vision).decode(),
             repr(LIMITS),
+            "looks later" if self._looks_later else "looks first",
             code_sha256(),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -192,12 +174,14 @@ class Pipeline:
 
     def _face(self, picture: Picture, face: StillFace) -> Face:
         faults = faults_of_pose(face.pose, self._eye.limits)
-        template = closer = b""
+        template = exact = closer = b""
         if not faults:
             probe, faults = self._eye.probe(picture, face.landmarks)
             if probe is not None:
                 try:
                     template = probe.template.astype("<f4").tobytes()
+                    probe.look_again()
+                    exact = probe.template.astype("<f4").tobytes()
                     probe.look_closer()
                     closer = probe.template.astype("<f4").tobytes()
                 finally:
@@ -208,6 +192,7 @@ class Pipeline:
             (x, y, width, height),
             face.score,
             template,
+            exact,
             closer,
             _kinds(faults),
             None if attack is None else attack.is_attack(picture, face.box),
@@ -236,16 +221,9 @@ class Pipeline:
         )
         return Gallery(listed, entry.sha256, self.dimension)
 
-    def search(self, gallery: Gallery, probes: Floats, closer: Floats) -> Hits:
-        """Return what each probe's search would return: the best reference, if it leads enough.
-
-        probes, closer: (n, dimension) float32, rows of unit length: the first crops, and the means
-        that count where those come near a reference.
-        """
-        scores = scores_of(gallery, probes)
-        near = scores.max(axis=1) >= scale_of(self._eye.embedder_entry).second_crop_from
-        if near.any():
-            scores[near] = scores_of(gallery, closer[near])
+    def search(self, gallery: Gallery, probes: Crops) -> Hits:
+        """Return what each probe's search would return: the best reference, if it leads enough."""
+        scores = device_scores(gallery, probes, self._edges)
         best = scores.argmax(axis=1)
         first = scores[np.arange(len(scores)), best].astype(np.float64)
         if scores.shape[1] > 1:
@@ -287,8 +265,3 @@ def code_sha256() -> str:
     ]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
-
-
-def matrix_of(templates: Sequence[bytes], dimension: int) -> Floats:
-    """Return templates as rows, (n, dimension) float32."""
-    return np.frombuffer(b"".join(templates), "<f4").reshape(len(templates), dimension)

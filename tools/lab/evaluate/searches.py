@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from device.vision.inference import Floats
+from tools.lab.crops import Crops
 from tools.lab.evaluate.lists import DrawnList
 from tools.lab.evaluate.pipeline import Pipeline
 from tools.lab.evaluate.resampling import Codes, Doubles
@@ -17,14 +17,13 @@ from tools.lab.evaluate.tradeoff import Trials
 class Probes:
     """Probes of one kind, a row each.
 
-    templates, closer: (n, dimension) float32, of the first crop, and the mean with the second.
-    comparable: whether the device would compare it at all; the templates of the others are nought.
+    crops: what a device may see of them. comparable: whether it would compare it at all; the
+    templates of the others are nought.
     owner: for a mated probe the place of its own reference, for a non-mated one the number of the
     stranger. names: whose it is. counted: whether main figures count it.
     """
 
-    templates: Floats
-    closer: Floats
+    crops: Crops
     comparable: npt.NDArray[np.bool_]
     owner: Codes
     names: npt.NDArray[np.str_]
@@ -85,7 +84,7 @@ class Searcher:
         if usable.any():
             gallery = self._pipeline.gallery([self._references[k] for k in drawn.members.tolist()])
             used = rows[usable]
-            hits = self._pipeline.search(gallery, probes.templates[used], probes.closer[used])
+            hits = self._pipeline.search(gallery, probes.crops[used])
             best[usable], scores[usable] = hits.best, hits.scores
         return best, scores
 

@@ -81,11 +81,11 @@ def comparisons_of(mated: Probes, non_mated: Probes, references: Floats) -> Comp
     """Compare one to one. references: (n, dimension) float32, of the gallery."""
     ours = np.flatnonzero(mated.comparable & mated.counted)
     theirs = np.flatnonzero(non_mated.comparable & non_mated.counted)
-    own = np.einsum("ij,ij->i", mated.templates[ours], references[mated.owner[ours]])
+    own = np.einsum("ij,ij->i", mated.crops.exact[ours], references[mated.owner[ours]])
     return Comparisons(
         own=own.astype(np.float64),
         names=mated.names[ours],
-        others=(non_mated.templates[theirs] @ references.T).astype(np.float64),
+        others=(non_mated.crops.exact[theirs] @ references.T).astype(np.float64),
         other_names=non_mated.names[theirs],
     )
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from device.errors import WatchlistError
 from device.matching import Gallery, scores_of
-from device.matching.protection import SEED_BYTES, Floats, Transformation
+from device.matching.protection import SEED_BYTES, Floats, Transformation, block_of
 from device.memory import LockedBuffer
 from device.protocol.alert import ListVersion, ModelHash
 from device.protocol.sealed import OpenedList, open_list
@@ -110,12 +110,25 @@ def renewal(templates: Floats, probes: Floats, owner: Owners) -> Renewal:
     content = sealed_list(templates).content
     other = Transformation(bytes([7]) * SEED_BYTES, templates.shape[1], len(templates))
     first = open_list(content, KEYS[0], watchlist=_LIST, deployment=DEPLOYMENT)
-    scores = other.scores(first.rows, probes)
+    scores = _unchecked(first.rows, other, probes)
     own = np.zeros(scores.shape, bool)
     own[np.arange(len(probes)), owner] = True
     best = int((scores.argmax(axis=1) == owner).sum())
     found = auc(scores[own], scores[~own])
     return Renewal(_refused(content, first), found, best, len(probes), len(templates))
+
+
+def _unchecked(rows: Floats, other: Transformation, probes: Floats) -> Floats:
+    """Return the scores that stored rows would give under a key which is not theirs."""
+    added = other.rotations.shape[1] - other.dimension
+    padded = np.pad(probes, ((0, 0), (0, added)))
+    size = block_of(other.dimension)
+    return np.hstack(
+        [
+            padded @ rotation @ rows[place * size : (place + 1) * size].T
+            for place, rotation in enumerate(other.rotations)
+        ]
+    )
 
 
 def _refused(content: bytes, first: OpenedList) -> bool:

@@ -17,7 +17,8 @@ from device.vision.catalogue import ScoreScale
 from tools.console import notes
 from tools.lab.collection import models_of
 from tools.lab.evaluate.gathering import Cache, Gatherer
-from tools.lab.evaluate.pipeline import Chosen, Pipeline, matrix_of
+from tools.lab.evaluate.looks import matrix_of
+from tools.lab.evaluate.pipeline import Chosen, Pipeline
 from tools.lab.manifest import Item, read_manifest
 from tools.lab.people import Person, View, render
 from tools.lab.people.pool import views
@@ -98,7 +99,7 @@ def _probes(
     for item in items:
         faces = gatherer.looks[item.path].faces
         if faces and faces[0].template:
-            probes.append(faces[0].template)
+            probes.append(faces[0].exact)
             owner.append(place_of.get(item.identities[0], -1))
     return probes, owner
 

@@ -7,6 +7,7 @@ written can be drawn with `passerby-lab train curves`.
 import argparse
 import pickle
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -19,6 +20,7 @@ from device.capture.frame import Picture, Pixels
 from device.errors import ModelError
 from device.vision.detector import SCORE, STRIDES, Detector, iou
 from device.vision.inference import Floats, Network
+from device.vision.output import Output
 from tools.console import console
 from tools.lab.train.detector_feed import TEACHER, FeedPlan, SceneMaker
 from tools.lab.train.detector_net import Student
@@ -53,6 +55,11 @@ class TorchNetwork:
             parts = (scores[:, :1], scores[:, 1:], level[:, 2:6], level[:, 6:])
             outputs += [part[None] for part in parts]
         return outputs
+
+    @contextmanager
+    def outputs(self, image: Pixels) -> Iterator[list[Output]]:
+        """Yield them as the device's detector asks for them."""
+        yield [Output(each) for each in self.run(image)]
 
 
 def detector_of(student: nn.Module, height: int, width: int, threshold: float) -> Detector:
