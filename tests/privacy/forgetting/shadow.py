@@ -159,7 +159,8 @@ class Shadow:
             if another:
                 with aside():
                     _keep_template(recorder, probe.template, name)
-                    self._keep_scores(recorder, probe)
+                # Watched: what lies in linear algebra's memory is the cosines behind the scores.
+                self._keep_scores(recorder, probe)
             return another
 
         return patch.object(Probe, way, looked)
