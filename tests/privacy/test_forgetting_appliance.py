@@ -199,7 +199,8 @@ def test_each_leak_leaks(started, frames, leak, broker):
     expected = {"a frame in a queue": len(shown)}.get(leak, faces)
     assert appliance.leaked() >= expected
     if leak == "a template logged":
-        assert appliance.stderr.read_text().count("template: [") == faces
+        # One of each look at a face.
+        assert appliance.stderr.read_text().count("template: [") >= faces
     if leak == "an alert for a non-match":
         deadline = time.monotonic() + 20
         while len(listener.of("alert")) < faces and time.monotonic() < deadline:

@@ -180,3 +180,17 @@ def test_what_goes_into_the_repository_has_all_runs_and_no_single_frames():
     assert "frames" not in kept["soak"]["seen"]
     assert kept["soak"]["seen"]["suite"] == "x25519"
     assert "frame_ms" in run
+
+
+def test_records_of_parts_that_ran_apart_are_joined(tmp_path):
+    paths = []
+    for name, section in (("search", SEARCH), ("twenty", RUN)):
+        record = Record(tmp_path / name)
+        record.add(name, section)
+        record.leave_out(f"not {name}", "It is away.")
+        paths.append(str(record.path))
+    assert command.run(_options(tmp_path, "--page", *paths)) == 0
+    found = read_record(tmp_path / "out/bench.json")
+    assert {"search", "twenty"} <= found.keys()
+    assert found["absent"] == {"not search": "It is away.", "not twenty": "It is away."}
+    assert "Twenty faces at once" in (tmp_path / "out/benchmarks.md").read_text("utf-8")

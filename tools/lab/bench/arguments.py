@@ -20,7 +20,13 @@ def bench_arguments(command: argparse.ArgumentParser) -> None:
     add("--board", action="store_true", help="what a technician sends back from a real board")
     add("--soak", type=float, default=SOAK_MINUTES, metavar="MINUTES", help="default %(default)s")
     add("--docs", action="store_true", help=f"also write {PAGE} and {PAGE.with_suffix('.json')}")
-    add("--page", type=Path, metavar="RECORD", help="only write the page of a bench.json")
+    add(
+        "--page",
+        type=Path,
+        nargs="+",
+        metavar="RECORD",
+        help="measure nothing: join these bench.json files, which ran apart, in OUT",
+    )
     add("--cache", type=Path, metavar="DIR", help="of rendered clips, default OUT/clips")
     add("--peer-models", type=Path, default=Path("../shared/models/upstream"), metavar="DIR")
     add(

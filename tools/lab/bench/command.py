@@ -39,18 +39,26 @@ _NETWORKS: Final = {"detect": "detect, ", "second look": "detect, ", "embed": "e
 def run(options: argparse.Namespace) -> int:
     """Measure, print, write; 0 when every part that was asked for was measured."""
     _check(options)
-    if options.page is not None:
-        write_page(options.page, read_record(options.page))
+    if options.page:
+        joined = Record(options.out)
+        for path in options.page:
+            joined.join(read_record(path))
+        _estimate(joined)
+        write_page(joined.path, read_record(joined.path), docs=options.docs)
         return 0
     record = Record(options.out)
     wanted = _wanted(options)
     missing = [name for name in wanted if not _measured(name, _measuring(options, record), record)]
+    _estimate(record)
+    write_page(record.path, read_record(record.path), docs=options.docs)
+    return 1 if missing else 0
+
+
+def _estimate(record: Record) -> None:
     found = read_record(record.path)
     if "steps" in found and "anchors" in found:
         record.add("published", PUBLISHED)
         record.add("estimate", estimates(found))
-    write_page(record.path, read_record(record.path), docs=options.docs)
-    return 1 if missing else 0
 
 
 def _check(options: argparse.Namespace) -> None:

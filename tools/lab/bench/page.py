@@ -18,7 +18,6 @@ _SECTIONS: tuple[tuple[str, Callable[[Found], str]], ...] = (
     ("contest", page_peers.peers),
     ("accuracy", page_peers.accuracy),
     ("ablation", page_peers.profile),
-    ("machine", page_live.live),
     ("steps", page_device.steps),
     ("search", page_device.search),
     ("idle", page_device.idle),
@@ -34,6 +33,7 @@ def page(found: Found) -> str:
     """Return the page in Markdown; sections without measurements are left out."""
     parts = [_head(found), _asked(found)]
     parts += [make(found) for section, make in _SECTIONS if section in found]
+    parts.append(page_live.live(found))
     parts.append(_absent(found))
     return "\n".join(part for part in parts if part)
 

@@ -34,6 +34,17 @@ class Record:
         self.absent[name] = why
         self._write()
 
+    def join(self, other: dict[str, Any]) -> None:
+        """Take over what another record has and this one has not; the earliest time stays."""
+        for name, section in other.items():
+            if name == "absent":
+                self.absent = {**section, **self.absent}
+            elif name == "at":
+                self.sections["at"] = min(str(section), str(self.sections["at"]))
+            else:
+                self.sections.setdefault(name, section)
+        self._write()
+
     def _write(self) -> None:
         content = {**self.sections, "absent": self.absent}
         encoded = msgspec.json.format(msgspec.json.encode(content), indent=1)
