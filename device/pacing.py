@@ -30,6 +30,7 @@ HEAT = "The board is hot: give it air, shade or a fan."
 COOLED = "The board is no longer too hot."
 LOAD = "Within the last hour it could not keep up."
 UNKNOWN = "How hot the board is cannot be read."
+WEAK_POWER = "The power supply is too weak: use the one that belongs to the board."
 TOO_HOT = (
     "The board is too hot: nothing is compared until it has cooled. Give it air, shade or a fan."
 )
@@ -69,6 +70,7 @@ class Pacing:
         self._thermometer = thermometer or Thermometer(SYS)
         self._now_ns = now_ns
         self._read_again_ns = 0
+        self._weak_power = False
         self._loaded: tuple[Step, int] = (self._steps[0], 0)
         self._told: tuple[int, bool] = (0, False)
         self._old_since_ns: int | None = None
@@ -96,7 +98,10 @@ class Pacing:
         if now_ns >= self._read_again_ns:
             self._read_again_ns = now_ns + round(READ_EVERY_S * 1e9)
             reading: Reading = self._thermometer.read()
-            self._governor.temperature(reading.celsius, now_ns / 1e9, slowed=reading.slowed is True)
+            self._weak_power = reading.undervolted is True
+            # For want of power it is slow, not hot: that shows in the frames.
+            slowed = reading.slowed is True and not self._weak_power
+            self._governor.temperature(reading.celsius, now_ns / 1e9, slowed=slowed)
         self._remember_load(now_ns)
         self._tell_heat()
 
@@ -129,6 +134,8 @@ class Pacing:
             sentences.append(HEAT)
         if not self._governor.temperature_known:
             sentences.append(UNKNOWN)
+        if self._weak_power:
+            sentences.append(WEAK_POWER)
         return Pace(step.number, LAST, " ".join(sentences))
 
     def _remember_load(self, now_ns: int) -> None:

@@ -37,6 +37,7 @@ class Gallery(Ephemeral):
     __slots__ = (
         "_digests",
         "_ends_ns",
+        "_fault",
         "_transformation",
         "blocks",
         "gone",
@@ -85,6 +86,7 @@ class Gallery(Ephemeral):
         header = opened.header
         self = cls.__new__(cls)
         self._transformation = None
+        fault = opened.fault
         try:
             _refuse_foreign(header, embedder_sha256, dimension)
             self._name(header.watchlist.id, header.watchlist.version, header.entries)
@@ -94,6 +96,7 @@ class Gallery(Ephemeral):
             opened.wipe()
         self.matrix = session.rows
         self._transformation = session
+        self._fault = fault
         # A reference's offset is its surplus less the level, and surpluses add up to nothing.
         self.level = -float(session.offsets.mean())
         self.surplus = np.zeros(len(self.ids), np.float32)
@@ -101,6 +104,7 @@ class Gallery(Ephemeral):
         return self
 
     def _name(self, list_id: str, version: int, references: Sequence[_Named]) -> None:
+        self._fault: str | None = None
         self.list_id = list_id
         self.version = version
         self.ids = tuple(reference.reference_id for reference in references)
@@ -112,8 +116,9 @@ class Gallery(Ephemeral):
 
     @property
     def fault(self) -> str | None:
-        """Why templates may be swapped to the disk, or None; None for a demonstration list."""
-        return None if self._transformation is None else self._transformation.fault
+        """Why templates may be on the disk, or None; None for a demonstration list."""
+        session = self._transformation
+        return None if session is None else self._fault or session.fault
 
     def cosines(self, templates: Floats) -> Floats:
         """Return the weighed cosines of n probes with all references, (n, references) float32.

@@ -113,7 +113,7 @@ class Session(Ephemeral):
     comes of the seed, so that the proof of forgetting knows it. buffer: all of it.
     """
 
-    __slots__ = ("_blocks", "buffer", "dimension", "offsets", "rotations", "rows")
+    __slots__ = ("_blocks", "_fault", "buffer", "dimension", "offsets", "rotations", "rows")
 
     def __init__(self, seed: Key, dimension: int, stored: Floats) -> None:
         """Turn stored rows, (references, width) float32, block by block; they stay as they are.
@@ -130,6 +130,7 @@ class Session(Ephemeral):
         self.rotations: Floats = turn.transpose(0, 2, 1)
         width, size = width_of(dimension), block_of(dimension)
         scratch, (rotation, between) = _locked((dimension + _ADDED, width), (dimension, width))
+        self._fault = scratch.fault
         try:
             rotate_into(turn[0], seed, _OF_SESSION)
             for block, start in enumerate(range(0, len(stored), size)):
@@ -148,8 +149,8 @@ class Session(Ephemeral):
 
     @property
     def fault(self) -> str | None:
-        """Why the list may be swapped to the disk, or None."""
-        return self.buffer.fault
+        """Why the list, or what opened it, may have been swapped to the disk, or None."""
+        return self.buffer.fault or self._fault
 
     def scores(self, templates: Floats) -> Floats:
         """Return the inner products of probes with all references, (n, references) float32.

@@ -23,7 +23,7 @@ _LOOK_AHEAD_S = 0.2
 _PENDING_FACTOR = 2
 """A track with an unconfirmed candidate may be compared this many times more often."""
 _OVERDUE_S = 0.5
-"""A face that was worth a comparison and got none for so long goes before all others."""
+"""A face that was worth a comparison and got none for so long goes before others of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +93,20 @@ class Shot:
 def in_turn(shots: list[Shot], pending: AbstractSet[int], now_s: float) -> list[Shot]:
     """Return shots in the order in which to compare them, where there may be no time for all.
 
-    First who has waited too long, the longest first; then the tracks that wait for confirmation;
-    then who was never compared, or longest ago; of these the best. So nobody waits for ever.
+    First who was never compared and has waited too long: it is one shot each. Then the tracks that
+    wait for confirmation, whose shots are bounded; then who else has waited too long, the longest
+    first; then who was never compared, or longest ago; of these the best. So nobody waits for ever.
     """
 
     def turn(shot: Shot) -> tuple[int, float, float, float]:
         track = shot.track
-        if now_s - track.waits_since_s > _OVERDUE_S:
+        overdue = now_s - track.waits_since_s > _OVERDUE_S
+        if overdue and track.shots == 0:
             return 0, track.waits_since_s, track.last_shot_s, -shot.score
-        rank = 1 if track.number in pending else 2
-        return rank, 0.0, track.last_shot_s, -shot.score
+        if track.number in pending:
+            return 1, 0.0, track.last_shot_s, -shot.score
+        if overdue:
+            return 2, track.waits_since_s, track.last_shot_s, -shot.score
+        return 3, 0.0, track.last_shot_s, -shot.score
 
     return sorted(shots, key=turn)

@@ -12,12 +12,12 @@ import numpy as np
 from device.vision.detector import HEIGHT, WIDTH, X, Y, iou
 from device.vision.inference import Floats
 
-_LOST_AFTER_S = 0.8
+_LOST_AFTER_S = 0.9
 """A track ends when its face was not seen for so long."""
 _MOST_TRACKS = 64
 """A crowd beyond this is followed by its largest faces; the rest are compared by none."""
 _SMOOTHING = 0.5
-_GROWN = (0.6, 1.7)
+_GROWN = (0.7, 1.4)
 """A face is expected to shrink or grow no further than this between two sights of it."""
 _SIMILAR = (0.6, 1.7)
 """Width of a detection over the width expected, if both are to show the same face."""

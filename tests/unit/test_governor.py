@@ -118,13 +118,26 @@ def test_it_recovers_when_the_load_ends_and_more_slowly_than_it_fell():
     assert all(b - a >= PATIENCE_S - 1 for a, b in pairwise(changes))
 
 
-def test_frames_that_are_hardly_in_time_are_no_reason_to_do_more():
+def test_frames_that_are_hardly_in_time_are_a_reason_to_do_more_only_after_long():
     one = governor()
     now_s = feed(one, 0.5, LATE_DWELL_S + 1 / RATE, 0.0)
     number = one.step.number
     assert number == 1
-    feed(one, LIMITS.latency_s * (EASY + 0.1), HOUR, now_s)
+    hardly_s = LIMITS.latency_s * (EASY + 0.1)
+    now_s = feed(one, hardly_s, LONGEST_PATIENCE_S - 60, now_s)
     assert one.step.number == number
+    feed(one, hardly_s, 120, now_s)
+    assert one.step.number == 0
+
+
+def test_a_busy_street_whose_searched_frames_take_what_they_may_recovers():
+    one = governor()
+    now_s = feed(one, 0.5, LATE_DWELL_S + 1 / RATE, 0.0)
+    assert one.step.number == 1
+    for number in range(round(2 * PATIENCE_S * RATE)):
+        one.frame(0.65 * LIMITS.latency_s if number % 3 == 0 else 0.05, now_s + number / RATE)
+        one.temperature(45.0, now_s + number / RATE)
+    assert one.step.number == 0
 
 
 # --- Heat -----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from device.pacing import (
     SAID_FOR_S,
     TOO_HOT,
     UNKNOWN,
+    WEAK_POWER,
     Pacing,
 )
 from device.settings import VisionSettings
@@ -213,3 +214,17 @@ def test_a_frame_is_taken_now_unless_its_source_knows_better():
     known = Frame(0, 0, 0.0, None, None, release=lambda: None, taken_ns=17)
     later = Frame(0, 0, 0.0, None, None, release=lambda: None)
     assert 17 == known.taken_ns < made.taken_ns <= later.taken_ns
+
+
+def test_a_weak_power_supply_is_told_as_that_and_is_no_heat(tmp_path):
+    weak = Case(tmp_path)
+    # Undervoltage, and the clock capped for it: bits 0 and 1.
+    folder(tmp_path, 45.0, flags=0b11)
+    for _ in range(300):
+        weak.now_ns += S
+        weak.pacing.tend()
+        weak.pacing.done(weak.now_ns - S // 20)
+    assert weak.pacing.pace.step == 0
+    assert WEAK_POWER in weak.pacing.pace.sentence
+    assert HEAT not in weak.pacing.pace.sentence
+    assert weak.notes == []

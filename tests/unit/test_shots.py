@@ -110,3 +110,11 @@ def test_who_has_waited_too_long_comes_before_all_others():
     lately = _track(4, waits_since_s=9.6)
     shots = [_shot(track) for track in (patient, longer, pending, lately)]
     assert _order(shots, {3}) == [2, 1, 3, 4]
+
+
+def test_a_candidate_does_not_wait_behind_those_who_matched_nobody():
+    late = [_track(number, shots=2, waits_since_s=1.0, last_shot_s=0.5) for number in (1, 2)]
+    new = _track(3, waits_since_s=9.0)
+    candidate = _track(4, shots=1, waits_since_s=9.95, last_shot_s=9.9)
+    shots = [_shot(track) for track in (*late, new, candidate)]
+    assert _order(shots, frozenset({4})) == [3, 4, 1, 2]

@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import signal
 import time
 from pathlib import Path
 from statistics import median
+from types import FrameType
 from typing import Any, Final
 
 from rich.markup import escape
@@ -39,16 +41,31 @@ _NETWORKS: Final = {"detect": "detect, ", "second look": "detect, ", "embed": "e
 def run(options: argparse.Namespace) -> int:
     """Measure, print, write; 0 when every part that was asked for was measured."""
     _check(options)
-    if options.page:
-        joined = Record(options.out)
-        for path in options.page:
-            joined.join(read_record(path))
-        _estimate(joined)
-        write_page(joined.path, read_record(joined.path), docs=options.docs)
-        return 0
+    # Whoever ends this program ends what it started, and real clips do not stay on the disk.
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _join(options) if options.page else _measure(options)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _join(options: argparse.Namespace) -> int:
+    joined = Record(options.out)
+    for path in options.page:
+        joined.join(read_record(path))
+    _estimate(joined)
+    write_page(joined.path, read_record(joined.path), docs=options.docs)
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> int:
     record = Record(options.out)
-    wanted = _wanted(options)
-    missing = [name for name in wanted if not _measured(name, _measuring(options, record), record)]
+    with_ = _measuring(options, record)
+    missing = [name for name in _wanted(options) if not _measured(name, with_, record)]
     _estimate(record)
     write_page(record.path, read_record(record.path), docs=options.docs)
     return 1 if missing else 0
