@@ -141,6 +141,7 @@ RUN = {
     },
     "seen": {
         "suite": "x25519",
+        "schedule": {"stretches": [{"name": "idle", "clip": "/home/somebody/clips/idle-1"}]},
         "cover": "off",
         "list_size": 2000,
         "frames": [[1, 2, 3]],
@@ -179,6 +180,7 @@ def test_what_goes_into_the_repository_has_all_runs_and_no_single_frames():
     assert kept["contest"]["runs"] == [{"run": {"cpu_s": 1.0}}]
     assert "frames" not in kept["soak"]["seen"]
     assert kept["soak"]["seen"]["suite"] == "x25519"
+    assert "somebody" not in json.dumps(kept)
     assert "frame_ms" in run
 
 

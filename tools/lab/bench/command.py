@@ -148,6 +148,9 @@ def published(found: dict[str, Any]) -> bytes:
         if isinstance(section, dict):
             for name in ("frames", "glances", "waiting"):
                 section.get("seen", {}).pop(name, None)
+            for stretch in section.get("seen", {}).get("schedule", {}).get("stretches", []):
+                # Where a machine keeps its clips is nobody's business.
+                stretch["clip"] = Path(stretch["clip"]).name
             for raw in section.get("runs", []):
                 raw["run"].pop("frame_ms", None)
     return json.dumps(kept, separators=(",", ":")).encode() + b"\n"

@@ -101,7 +101,7 @@ def accuracy(found: Found) -> str:
 
 
 def _found(contest: Contested, clip: str, title: str) -> str:
-    cost = {each.contestant: each for each in costs(contest, LOOP) if each.clip == clip}
+    cost = {each.contestant: each for each in beside_the_loop(contest) if each.clip == clip}
     rows = [_accuracy(contest, name, clip, cost[name]) for name in contest.names if name in cost]
     head = (
         "contestant",
