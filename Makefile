@@ -79,7 +79,7 @@ lint: venv  ## style, types, import contracts
 	$(VENV)/bin/lint-imports
 
 QUICK ?=
-bench: venv models  ## speed, memory, accuracy, beside other pipelines, into docs/benchmarks.md (about 90 minutes; QUICK=1: ten, into bench-output/)
+bench: venv models  ## speed, memory, accuracy, beside other pipelines, into docs/benchmarks.md (an hour and a half or so, never timed as one; QUICK=1: some ten minutes, into bench-output/)
 	@tools/setup/broker.sh
 	@$(if $(QUICK),,$(MAKE) --no-print-directory venv-peers)
 	@$(VENV)/bin/passerby-lab bench $(if $(QUICK),--quick,--docs) $(if $(DATA),--data $(DATA))

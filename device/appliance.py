@@ -64,6 +64,7 @@ class Appliance:
         self._settings = settings
         self._conditions = conditions or DemonstrationConditions(settings, obedience)
         self._eye = eye
+        self._models = models_of(eye)
         self._gallery = gallery
         self._camera = camera
         self._sink = sink
@@ -271,7 +272,7 @@ class Appliance:
             software=__version__,
             presentation_attack_detection=self._eye.attack_detection,
             runtime=str(self._eye.runtime),
-            models=models_of(self._eye),
+            models=self._models,
             watchlist=self._list_version(),
             last_order=self._obedience.standing.last_order,
             mode=self._conditions.mode,

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from device.errors import BrokerError, PasserbyError, StorageError
-from tools.lab.bench.live import children, estate, said
+from device.temperature import Thermometer
+from tests.simulators.board import folder
+from tools.lab.bench.live import children, estate, said, watch
 from tools.lab.bench.live.fake import sitecustomize as pencil
 from tools.lab.bench.live.notes import Processed, read_notes
-from tools.lab.bench.live.watch import Watch, celsius, glance, waited_s
+from tools.lab.bench.live.watch import Watch, glance, waited_s
 from tools.lab.bench.live.workloads import Start, Starts
 
 # --- The pencil -----------------------------------------------------------------------------------
@@ -228,9 +230,8 @@ def test_starts_can_be_said():
     assert "took of the cores: median 1.20 s" in words
 
 
-def test_a_temperature_is_read_where_there_is_one(tmp_path):
-    (tmp_path / "temp").write_text("48312\n")
-    assert celsius(tmp_path / "temp") == pytest.approx(48.312)
-    (tmp_path / "temp").write_text("hot")
-    assert celsius(tmp_path / "temp") is None
-    assert celsius(tmp_path / "none") is None
+def test_a_temperature_is_read_where_there_is_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "_THERMOMETER", Thermometer(folder(tmp_path, 48.312)))
+    assert glance(os.getpid()).celsius == pytest.approx(48.312)
+    folder(tmp_path, None)
+    assert glance(os.getpid()).celsius is None

@@ -7,7 +7,7 @@ from device.matching import scores_of
 from tests.simulators.sealed import plain, templates
 from tools.lab.bench import search
 from tools.lab.bench.search import PLAIN, PRODUCT, PROTECTED, search_costs
-from tools.lab.protection.cost import interleaved
+from tools.lab.turns import in_turns
 
 
 def test_every_contestant_has_one_figure_per_repeat_and_the_protected_list_ends_at_the_cap():
@@ -36,6 +36,6 @@ def test_the_timed_list_scores_as_a_list_of_the_same_rows():
 
 def test_contestants_take_turns():
     called = []
-    found = interleaved({"a": lambda: called.append("a"), "b": lambda: called.append("b")}, 3, 2)
+    found = in_turns({"a": lambda: called.append("a"), "b": lambda: called.append("b")}, 3, 2)
     assert called == list("aabb" * 3)
     assert {name: len(figures) for name, figures in found.items()} == {"a": 3, "b": 3}

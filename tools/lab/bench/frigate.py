@@ -16,7 +16,6 @@ lowers scores.
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -28,7 +27,7 @@ from device.vision import Catalogue, default_directory
 from device.vision.detector import LANDMARKS, iou
 from device.vision.inference import Floats
 from tools.lab.bench.contestant import FrameResult, Score, Setup, View
-from tools.lab.bench.loop import List, OpenCvDetector, SameEmbedder, enrolled
+from tools.lab.bench.loop import WithOpenCv
 from tools.lab.collection import Collection, models_of
 
 _LOOKS_S: Final = 1 / 5
@@ -136,27 +135,16 @@ class Person:
         return name, weights[name] / areas[name]
 
 
-class FrigateLike:
+class FrigateLike(WithOpenCv):
     """A contestant."""
 
     def __init__(self, setup: Setup, collection: Collection) -> None:
+        super().__init__(setup, collection, _DETECTION)
         same = "the same embedder" if collection == "operational" else "the built-in embedder"
         self.name = f"Frigate-like stages + {same}"
         self.wants = frozenset({"main_bgr"})
-        self._detector = OpenCvDetector(setup.peer_models, _DETECTION)
-        self._embedder = SameEmbedder(collection)
         self._threshold = threshold_of(collection)
-        self._list: List | None = None
         self.begin()
-
-    def versions(self) -> dict[str, str]:
-        """See `Contestant`."""
-        return self._detector.versions() | self._embedder.versions()
-
-    def enrol(self, stills: list[Path]) -> list[str]:
-        """See `Contestant`. Raises WatchlistError for nobody."""
-        self._list = List(enrolled(self._detector, self._embedder, stills))
-        return self._list.ids
 
     def begin(self) -> None:
         """See `Contestant`."""

@@ -122,19 +122,15 @@ def enrolled(
     return templates
 
 
-class Loop:
-    """A contestant. stream: which one the detector sees; faces are cut from the main one."""
+class WithOpenCv:
+    """What contestants share that find faces with OpenCV and embed them with ours."""
 
-    def __init__(
-        self, stream: Literal["small", "main"], setup: Setup, collection: Collection
-    ) -> None:
-        shown = "the small stream" if stream == "small" else "the main stream"
-        same = "the same embedder" if collection == "operational" else "the built-in embedder"
-        self.name = f"OpenCV FaceDetectorYN on {shown} + {same}, every frame"
-        self._stream = stream
-        wanted = ("main_bgr", "lores_bgr") if stream == "small" else ("main_bgr",)
-        self.wants = frozenset(wanted)
-        self._detector = OpenCvDetector(setup.peer_models, VisionSettings().detection_threshold)
+    def __init__(self, setup: Setup, collection: Collection, threshold: float) -> None:
+        """threshold: lowest score of a detection.
+
+        Raises AbsentError, ModelError when a model is not there.
+        """
+        self._detector = OpenCvDetector(setup.peer_models, threshold)
         self._embedder = SameEmbedder(collection)
         self._list: List | None = None
 
@@ -146,6 +142,21 @@ class Loop:
         """See `Contestant`. Raises WatchlistError for nobody."""
         self._list = List(enrolled(self._detector, self._embedder, stills))
         return self._list.ids
+
+
+class Loop(WithOpenCv):
+    """A contestant. stream: which one the detector sees; faces are cut from the main one."""
+
+    def __init__(
+        self, stream: Literal["small", "main"], setup: Setup, collection: Collection
+    ) -> None:
+        super().__init__(setup, collection, VisionSettings().detection_threshold)
+        shown = "the small stream" if stream == "small" else "the main stream"
+        same = "the same embedder" if collection == "operational" else "the built-in embedder"
+        self.name = f"OpenCV FaceDetectorYN on {shown} + {same}, every frame"
+        self._stream = stream
+        wanted = ("main_bgr", "lores_bgr") if stream == "small" else ("main_bgr",)
+        self.wants = frozenset(wanted)
 
     def begin(self) -> None:
         """See `Contestant`: nothing is kept between frames."""

@@ -1,23 +1,24 @@
-"""Where a benchmark ran: board, kernel, versions, models, temperature. No name of the machine."""
+"""Where a benchmark ran: board, kernel, versions, models. No name of the machine."""
 
 import os
 import platform
-from pathlib import Path
 
 import numpy as np
 
 from device import __version__
+from device.board import this_board
 from device.opencv import cv2
 from device.vision import Eye
 
 
 def machine_of(eyes: list[Eye]) -> dict[str, object]:
     """Return what a reader must know to compare figures; of each eye its models' hashes."""
+    board = this_board()
     entries = [entry for eye in eyes for entry in eye.entries]
     return {
         "passerby": __version__,
-        "board": board(),
-        "cores": os.cpu_count(),
+        "board": board.name,
+        "cores": board.cores,
         "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 10**6,
         "kernel": platform.release(),
         "python": platform.python_version(),
@@ -31,14 +32,3 @@ def machine_of(eyes: list[Eye]) -> dict[str, object]:
 def load() -> float:
     """Return how many processes wanted a core in the last minute, this one among them."""
     return os.getloadavg()[0]
-
-
-def board() -> str:
-    """Return the board's name, or the processor's."""
-    model = Path("/proc/device-tree/model")
-    if model.is_file():
-        return model.read_text("utf-8", "replace").rstrip("\0")
-    for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
-        if line.startswith(("model name", "Model")):
-            return line.partition(":")[2].strip()
-    return platform.machine()

@@ -10,7 +10,7 @@ from device.matching.products import Floats, rows_in, shape_of
 from device.protocol.watchlist import MOST_REFERENCES, DemonstrationList, Reference
 from device.vision.sample import Probe
 from tools.lab.protection.accuracy import opened, sealed_list
-from tools.lab.protection.cost import interleaved
+from tools.lab.turns import in_turns
 
 PLAIN, PROTECTED, PRODUCT = "plain list", "protected list", "numpy G @ p alone"
 _STRANGER = Limits(2.0, 0.0, "bench")
@@ -38,7 +38,7 @@ def search_costs(
         works = _works(blocks[: shape_of(size, dimension)[0]], size, probe)
         for work in works.values():
             work()
-        for name, figures in interleaved(works, repeats, calls).items():
+        for name, figures in in_turns(works, repeats, calls).items():
             found[name][size] = figures
     return found
 

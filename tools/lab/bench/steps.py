@@ -1,6 +1,5 @@
 """Each step alone: CPU milliseconds per call, interleaved, one figure per repeat."""
 
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -13,6 +12,7 @@ from device.vision import Eye
 from device.vision.geometry import template_points
 from device.vision.motion import MotionGate
 from tools.lab.people import Person, scene
+from tools.lab.turns import in_turns, milliseconds
 
 REPEATS: Final = 7
 _CALLS: Final = 15
@@ -29,16 +29,9 @@ def steps(eyes: dict[str, Eye], repeats: int = REPEATS) -> dict[str, list[float]
     640 x 360.
     """
     calls = _calls(eyes)
-    results: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call()
-    for _ in range(repeats):
-        for name, call in calls.items():
-            begun = time.process_time()
-            for _ in range(_CALLS):
-                call()
-            results[name].append((time.process_time() - begun) * 1000 / _CALLS)
-    return results
+    return milliseconds(in_turns(calls, repeats, _CALLS))
 
 
 def _calls(eyes: dict[str, Eye]) -> dict[str, Callable[[], object]]:

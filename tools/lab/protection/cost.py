@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -14,6 +14,7 @@ from device.matching.protection import Floats
 from device.vision.sample import Probe
 from tools.lab.protection.accuracy import opened, sealed_list
 from tools.lab.protection.linkage import gallery_of
+from tools.lab.turns import in_turns
 
 _REPEATS = 200
 _ROUNDS = 11
@@ -56,7 +57,7 @@ def cost(templates: Floats) -> Cost:
     rss_kb = _resident_kb() - before
     plain, limits = gallery_of(templates), Limits(_NOBODY, 0.0, "lab")
     probe = Probe(templates[0] / np.linalg.norm(templates[0]))
-    timed = interleaved(
+    timed = in_turns(
         {
             "plain": lambda: compare(plain, probe, limits),
             "protected": lambda: compare(protected, probe, limits),
@@ -77,23 +78,6 @@ def cost(templates: Floats) -> Cost:
     )
     protected.wipe()
     return figures
-
-
-def interleaved(
-    works: Mapping[str, Callable[[], object]], rounds: int, calls: int
-) -> dict[str, list[float]]:
-    """Return microseconds of processor time per call: of each work one mean per round.
-
-    Every round does all works, one after the other, so that a busy machine is busy for all.
-    """
-    spent: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
-        for name, work in works.items():
-            start = time.process_time()
-            for _ in range(calls):
-                work()
-            spent[name].append((time.process_time() - start) / calls * 1e6)
-    return spent
 
 
 def _median(work: Callable[[], object]) -> float:

@@ -9,9 +9,11 @@ from typing import Final, Self
 
 import msgspec
 
+from device.temperature import Thermometer
+
 _KIB: Final = 1024 / 1e6
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
-_THERMAL: Final = Path("/sys/class/thermal/thermal_zone0/temp")
+_THERMOMETER: Final = Thermometer()
 
 
 class Glance(msgspec.Struct, frozen=True):
@@ -55,7 +57,7 @@ def glance(process: int) -> Glance:
         cpu_s=(int(times[11]) + int(times[12])) / _TICKS_PER_S,
         threads=int(fields["Threads"]),
         descriptors=sum(1 for _ in (folder / "fd").iterdir()),
-        celsius=celsius(),
+        celsius=_THERMOMETER.read().celsius,
     )
 
 
@@ -68,14 +70,6 @@ def waited_s(process: int) -> float:
         return int(Path(f"/proc/{process}/schedstat").read_text("ascii").split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
         return 0.0
-
-
-def celsius(file: Path = _THERMAL) -> float | None:
-    """Return the processor's temperature, or None where nobody tells it."""
-    try:
-        return int(file.read_text("ascii")) / 1000
-    except (OSError, ValueError):
-        return None
 
 
 class Watch:

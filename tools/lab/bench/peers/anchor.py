@@ -9,7 +9,6 @@ to be fetched.
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -26,6 +25,7 @@ from tools.lab.bench.peers.ncnn_writer import write
 from tools.lab.bench.peers.published import YUNET
 from tools.lab.convert.build import build
 from tools.lab.convert.calibrate import Runner
+from tools.lab.turns import in_turns, milliseconds
 
 _CALLS: Final = 10
 _SEED: Final = 7
@@ -67,17 +67,10 @@ def mobilefacenet_ms(repeats: int) -> list[float]:
 
 
 def _in_turns(calls: dict[str, Call], repeats: int) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         # The first takes memory.
         call()
-    for _ in range(repeats):
-        for name, call in calls.items():
-            begun = time.process_time()
-            for _ in range(_CALLS):
-                call()
-            found[name].append((time.process_time() - begun) * 1000 / _CALLS)
-    return found
+    return milliseconds(in_turns(calls, repeats, _CALLS))
 
 
 def _mobilefacenet(peer_models: Path) -> Call:
